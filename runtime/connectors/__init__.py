@@ -1,1 +1,34 @@
-"""."""
+"""Sources and sinks, one connector a file. ``base.py`` says what they promise; :func:`create_source` finds them by name."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from .base import Sink, SinkContext, Source, SourceContext
+
+_MODULES = {
+    "kafka": "kafka",
+    "upsert-kafka": "upsert_kafka",
+    "filesystem": "filesystem",
+    "datagen": "datagen",
+    "print": "print",
+    "blackhole": "blackhole",
+    "in-process": "in_process",
+}
+
+
+def create_source(context: SourceContext) -> Source:
+    """The source of a table; the module is imported when first needed."""
+    source: Source = _module(context.options.connector.name).create_source(context)
+    return source
+
+
+def create_sink(context: SinkContext) -> Sink:
+    """The sink of a table."""
+    sink: Sink = _module(context.options.connector.name).create_sink(context)
+    return sink
+
+
+def _module(connector: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{_MODULES[connector]}")

@@ -1,0 +1,170 @@
+"""What a source and a sink promise the driver.
+
+A *source* fetches and decodes ahead in its own thread into a bounded queue, and hands over what has arrived when
+the driver asks. A *sink* takes the changelog of each step and flushes when told. Neither knows SQL.
+
+Rows of a source carry the table's physical columns followed by the requested metadata columns, in declared order and with
+declared Arrow types.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from streamsql.catalog.connectors import TableOptions
+from streamsql.catalog.table import TableDefinition
+from streamsql.changelog import ChangelogBatch
+from streamsql.errors import DataError
+from streamsql.schema import Schema
+
+Position = str
+"""Where to read next in a split, as text (an offset, a file and row, a sequence number). Opaque to the driver."""
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that could not be read, for ``error-handling.mode`` = ``log``."""
+
+    origin: str
+    message: str
+    value: bytes | None
+    timestamp_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class SourceBatch:
+    """What a source hands over: decoded rows with the split each row came from.
+
+    ``split_ids`` has one entry a row and indexes ``splits`` (None: all rows are of ``splits[0]``).
+    ``positions``: per split, where reading goes on after this batch. ``finished``: splits that have ended (bounded reads).
+    ``bad_records`` were skipped under mode ``ignore`` or ``log``. ``watermarks``: per split, the source's own watermark
+    in epoch ms, where the source has one.
+    """
+
+    batch: ChangelogBatch | None
+    splits: Sequence[str]
+    split_ids: npt.NDArray[np.int32] | None = None
+    positions: Mapping[str, Position] = field(default_factory=dict[str, Position])
+    finished: frozenset[str] = frozenset()
+    bad_records: Sequence[BadRecord] = ()
+    watermarks: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
+class SourceContext:
+    """What the driver gives a source when it opens.
+
+    ``physical`` and ``metadata`` are the columns to deliver: names and types, and the metadata key of each metadata
+    column. ``positions``: where to resume each split (empty at a first start). ``wake``: call it when rows are ready or
+    an error happened, from any thread. ``now_ms``: the job's clock. ``time_zone``: the session's zone name.
+    ``batch_rows_max``: rows per SourceBatch at most. ``bounded``: the job runs in batch mode and the source must end.
+    """
+
+    table: TableDefinition
+    options: TableOptions
+    physical: Schema
+    metadata: Sequence[tuple[str, str]]
+    metadata_schema: Schema
+    positions: Mapping[str, Position]
+    wake: Callable[[], None]
+    now_ms: Callable[[], int]
+    time_zone: str = "UTC"
+    batch_rows_max: int = 131_072
+    bounded: bool = False
+    job_name: str = ""
+
+
+class Source(ABC):
+    """Reads a table. Constructed by ``create_source`` of its module with a SourceContext; owns its threads."""
+
+    bounded: bool = False
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin reading. Raises ConnectorError where the user can mend it (topic missing); a broker that is away is
+        not an error: keep trying and tell through ``status``."""
+
+    @abstractmethod
+    def poll(self, max_rows: int) -> SourceBatch | None:
+        """What has arrived, without waiting; None for nothing. Raises the reader's error, DataError included.
+
+        A SourceBatch may hold more than ``max_rows`` rows only if one message did.
+        """
+
+    @abstractmethod
+    def splits(self) -> Sequence[str]:
+        """All splits known now (topic partitions as ``topic-0``); new ones may appear later."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop threads and free handles; idempotent."""
+
+    def pause(self, splits: frozenset[str]) -> None:
+        """Stop reading exactly these splits (watermark alignment); an empty set resumes all."""
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        """Positions became durable (a checkpoint, or the end of a step without checkpoints)."""
+
+    def status(self) -> str | None:
+        """A sentence when something is wrong but being retried (``broker 127.0.0.1:9092 is away since 3 s``), else None."""
+        return None
+
+    def lag(self) -> int | None:
+        """Records known to exist that have not been polled; None where unknown."""
+        return None
+
+
+@dataclass(frozen=True)
+class SinkContext:
+    """What the driver gives a sink.
+
+    ``schema``: the columns written, in order: physical columns, then writable metadata columns whose keys are in
+    ``metadata`` (pairs of column name and key). ``upsert_key``: indexes of the table's primary key, or None.
+    ``query_key``: indexes of the upsert key of the query (pairs −U/+U for display), or None.
+    ``upsert``: batches come in upsert mode.
+    """
+
+    table: TableDefinition
+    options: TableOptions
+    schema: Schema
+    metadata: Sequence[tuple[str, str]]
+    upsert_key: tuple[int, ...] | None
+    query_key: tuple[int, ...] | None
+    upsert: bool
+    now_ms: Callable[[], int]
+    time_zone: str = "UTC"
+    job_name: str = ""
+    wake: Callable[[], None] = lambda: None
+
+
+class Sink(ABC):
+    """Writes a table. ``write`` may buffer; ``flush`` returns when everything written is with the outside world."""
+
+    @abstractmethod
+    def start(self) -> None: ...
+
+    @abstractmethod
+    def write(self, batch: ChangelogBatch) -> None:
+        """The changes of one step, in order. Raises DataError for a row that cannot be encoded."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """End of a step: hand over what is buffered (need not wait for acknowledgement at-least-once)."""
+
+    @abstractmethod
+    def close(self, *, finished: bool) -> None:
+        """End: with ``finished`` everything must be durable (and pending files committed), else drop what is pending."""
+
+    def status(self) -> str | None:
+        """A sentence when something is wrong but being retried, else None."""
+        return None
+
+
+__all__ = [
+    "BadRecord", "DataError", "Position", "Sink", "SinkContext", "Source", "SourceBatch", "SourceContext",
+]  # fmt: skip

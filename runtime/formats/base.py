@@ -1,0 +1,68 @@
+"""What a format promises: message bytes to rows, and back, a batch at a time.
+
+One bad message never drags its batch along: ``decode`` reports it by index and decodes the others.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from streamsql.changelog import ChangelogBatch
+from streamsql.schema import Schema
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Rows of a batch of messages.
+
+    ``rows``: columns of the decoder's schema (then the requested format metadata columns). ``weights``: None for append
+    formats. ``source_index``: for each row the index of the message it came from; None means row i is message i.
+    ``errors``: message index → what was found and expected; such messages have no row. In a CDC format one message may give
+    two rows (−1 then +1).
+    """
+
+    rows: pa.RecordBatch
+    weights: npt.NDArray[np.int64] | None = None
+    source_index: npt.NDArray[np.int64] | None = None
+    errors: Mapping[int, str] = field(default_factory=dict[int, str])
+
+    def changelog(self) -> ChangelogBatch:
+        return ChangelogBatch(self.rows, self.weights)
+
+
+class Decoder(ABC):
+    """Bytes to rows of ``schema``. Constructed with its typed options; not thread-safe (one per reader thread)."""
+
+    schema: Schema
+
+    @abstractmethod
+    def decode(self, messages: pa.BinaryArray) -> Decoded:
+        """Decode all messages; a NULL message is an error unless the format says otherwise (see each format)."""
+
+    def close(self) -> None:
+        """Free handles (a DuckDB connection)."""
+
+
+class Encoder(ABC):
+    """Rows of ``schema`` to bytes."""
+
+    schema: Schema
+
+    @abstractmethod
+    def encode(self, batch: ChangelogBatch) -> tuple[pa.BinaryArray, npt.NDArray[np.int64]]:
+        """Messages, and for each the index of the row it came from. Raises DataError for what cannot be written.
+
+        Append formats receive batches without weights. CDC formats write deletions and insertions in order.
+        """
+
+    def close(self) -> None:
+        """Free handles."""
+
+
+__all__ = ["Decoded", "Decoder", "Encoder", "Sequence"]
