@@ -344,7 +344,7 @@ def _common(a: DataType, b: DataType) -> DataType | None:
         return b.with_nullable(True)
     if b.root is Root.NULL:
         return a.with_nullable(True)
-    if a.is_string and b.is_string or a.is_binary and b.is_binary:
+    if (a.is_string and b.is_string) or (a.is_binary and b.is_binary):
         variable = Root.VARCHAR if a.is_string else Root.VARBINARY
         fixed = Root.CHAR if a.is_string else Root.BINARY
         length = max(a.length, b.length)
