@@ -1,0 +1,119 @@
+"""Fixtures for every test: a real Kafka broker, topics with unique names, and STREAMSQL_REQUIRE.
+
+STREAMSQL_REQUIRE is a comma list of parts ("kafka"); a test that needs a required part fails instead of
+being skipped, so that a machine meant to run everything cannot quietly run less. A test needs a part when it
+carries the marker of that name; the kafka marker is set by itself on all tests that use a Kafka fixture.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.broker import Broker
+from tests.kafka.client import Cluster
+from tests.kafka.jars import KafkaUnavailableError
+
+PARTS = {"kafka"}
+FIXTURES_OF_KAFKA = {"kafka", "kafka_broker_factory"}
+TOPIC_NAME_LENGTH_MAX = 200  # Kafka allows 249
+
+TopicFactory = Callable[..., str]
+BrokerFactory = Callable[[], Broker]
+
+
+def required_parts() -> set[str]:
+    """What STREAMSQL_REQUIRE names."""
+    return {part.strip() for part in os.environ.get("STREAMSQL_REQUIRE", "").split(",") if part.strip()}
+
+
+def pytest_configure() -> None:
+    unknown = required_parts() - PARTS
+    if unknown:
+        raise pytest.UsageError(f"STREAMSQL_REQUIRE names {sorted(unknown)}; known parts are {sorted(PARTS)}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FIXTURES_OF_KAFKA & set(getattr(item, "fixturenames", ())):
+            item.add_marker("kafka")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turns the skip of a test that needs a required part into a failure."""
+    report = yield
+    missing = required_parts() & {marker.name for marker in item.iter_markers()}
+    if report.skipped and missing and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = (
+            f"STREAMSQL_REQUIRE={','.join(sorted(missing))}, but the test was to be skipped: {reason}"
+        )
+    return report
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster all tests share: $STREAMSQL_TEST_BOOTSTRAP, or a broker of our own. Never stop this one."""
+    external = os.environ.get("STREAMSQL_TEST_BOOTSTRAP")
+    if external:
+        cluster = Cluster(external)
+        cluster.wait_ready()
+        yield cluster
+        return
+    broker = _new_broker(tmp_path_factory.mktemp("kafka"))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture
+def kafka_broker_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerFactory]:
+    """Starts brokers that belong to one test, which may stop, kill, pause and start them again."""
+    brokers: list[Broker] = []
+
+    def factory() -> Broker:
+        broker = _new_broker(tmp_path_factory.mktemp("kafka"))
+        brokers.append(broker)
+        broker.start()
+        return broker
+
+    yield factory
+    for broker in brokers:
+        broker.close()
+
+
+def _new_broker(folder: Path) -> Broker:
+    try:
+        return Broker(folder)
+    except KafkaUnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def topic(kafka: Cluster, request: pytest.FixtureRequest) -> Iterator[TopicFactory]:
+    """`topic(name_hint="t", partitions=1, config=None)` -> name of a new topic; deleted after the test."""
+    names: list[str] = []
+
+    def create(name_hint: str = "t", partitions: int = 1, config: dict[str, str] | None = None) -> str:
+        name = unique_name(f"{request.node.name}.{name_hint}")
+        kafka.create_topic(name, partitions, config)
+        names.append(name)
+        return name
+
+    yield create
+    for name in names:
+        kafka.delete_topic(name)
+
+
+def unique_name(hint: str) -> str:
+    """`hint` in the characters Kafka allows for topics and groups, and a part that never repeats."""
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', hint)[:TOPIC_NAME_LENGTH_MAX]}.{uuid.uuid4().hex[:12]}"
