@@ -45,7 +45,7 @@ _TOKEN = re.compile(
     (?P<space>\s+)
   | (?P<hint>/\*\+.*?(?:\*/|\Z))
   | (?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))
-  | (?P<string>(?:[xX](?='))?'(?:[^']|'')*(?:'|\Z))
+  | (?P<string>[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)|(?:[xX]|[uU]&)?'(?:[^']|'')*(?:'|\Z))
   | (?P<quoted>`(?:[^`]|``)*(?:`|\Z))
   | (?P<number>(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
   | (?P<word>[^\W\d][\w$]*)
@@ -55,6 +55,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_CLOSED = re.compile(r"""[eE]'(?:[^'\\]|\\.|'')*'|(?:[xX]|[uU]&)?'(?:[^']|'')*'|`(?:[^`]|``)*`""", re.DOTALL)
 _CALL = re.compile(r"\s*\(")
 
 
@@ -99,8 +100,7 @@ def is_open(text: str, token: Token) -> bool:
     part = text[token.start : token.end]
     match token.kind:
         case "string" | "quoted":
-            quote = "'" if token.kind == "string" else "`"
-            return part.count(quote) % 2 == 1
+            return _CLOSED.fullmatch(part) is None
         case "comment" | "hint":
             return part.startswith("/*") and (len(part) < 4 or not part.endswith("*/"))
         case _:

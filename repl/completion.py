@@ -66,13 +66,16 @@ def keywords(text: str) -> Suggestion:
 
 
 TABLES, VIEWS = Suggestion(Kind.TABLE), Suggestion(Kind.VIEW)
-FUNCTIONS, DATABASES, CATALOGS = Suggestion(Kind.FUNCTION), Suggestion(Kind.DATABASE), Suggestion(Kind.CATALOG)
+FUNCTIONS, DATABASES, CATALOGS = (
+    Suggestion(Kind.FUNCTION),
+    Suggestion(Kind.DATABASE),
+    Suggestion(Kind.CATALOG),
+)
 JOBS, SESSION_OPTIONS = Suggestion(Kind.JOB), Suggestion(Kind.SESSION_OPTION)
 TYPES = Suggestion(
     Kind.TYPE,
     tuple(
-        "ARRAY<|BIGINT|BOOLEAN|BYTES|CHAR(|DATE|DECIMAL(|DOUBLE|FLOAT|INT|MAP<|MULTISET<|ROW<|SMALLINT|STRING|TIME|TIMESTAMP(3)"
-        "|TIMESTAMP_LTZ(3)|TINYINT|VARBINARY(|VARCHAR(".split("|")
+        ["ARRAY<", "BIGINT", "BOOLEAN", "BYTES", "CHAR(", "DATE", "DECIMAL(", "DOUBLE", "FLOAT", "INT", "MAP<", "MULTISET<", "ROW<", "SMALLINT", "STRING", "TIME", "TIMESTAMP(3)", "TIMESTAMP_LTZ(3)", "TINYINT", "VARBINARY(", "VARCHAR("]
     ),
 )
 START = keywords(
@@ -137,13 +140,19 @@ HEADS: dict[str, tuple[Suggestion, ...]] = {
     "INSERT OVERWRITE": (TABLES,),
     "SET": (SESSION_OPTIONS,),
     "RESET": (SESSION_OPTIONS,),
-    "EXPLAIN": (keywords("PLAN FOR|CHANGELOG_MODE|ESTIMATED_COST|JSON_EXECUTION_PLAN|SELECT|INSERT INTO|STATEMENT SET BEGIN"),),
+    "EXPLAIN": (
+        keywords(
+            "PLAN FOR|CHANGELOG_MODE|ESTIMATED_COST|JSON_EXECUTION_PLAN|SELECT|INSERT INTO|STATEMENT SET BEGIN"
+        ),
+    ),
     "EXECUTE": (keywords("STATEMENT SET BEGIN|INSERT INTO"),),
     "EXECUTE STATEMENT": (keywords("SET BEGIN"),),
     "EXECUTE STATEMENT SET": (keywords("BEGIN"),),
     "BEGIN": (keywords("STATEMENT SET"),),
 }
-OPTIONAL_WORDS = frozenset({"IF", "NOT", "EXISTS", "TEMPORARY", "SYSTEM", "EXTENDED", "FULL", "OR", "REPLACE"})
+OPTIONAL_WORDS = frozenset(
+    {"IF", "NOT", "EXISTS", "TEMPORARY", "SYSTEM", "EXTENDED", "FULL", "OR", "REPLACE"}
+)
 HEAD_WORDS_MAX = 6
 
 AFTER_TABLE = keywords(
@@ -252,7 +261,9 @@ class Place:
 
     def given(self) -> frozenset[str]:
         """Option keys that the list has already."""
-        return frozenset(self._literal(key) for key, _ in self._pairs()) if self._in_options() else frozenset()
+        return (
+            frozenset(self._literal(key) for key, _ in self._pairs()) if self._in_options() else frozenset()
+        )
 
     # -- names and keywords ----------------------------------------------------------------------------------------
     def in_code(self) -> list[Suggestion]:
@@ -311,7 +322,9 @@ class Place:
         group = self.groups[-1] if self.groups else None
         for i in reversed(self.statement.select_around(group, count)):
             word = self.statement.words[i]
-            if i < count and (word in CLAUSES or word in FROM_ENDS or word in ("FROM", "JOIN", "VALUES", "PARTITION")):
+            if i < count and (
+                word in CLAUSES or word in FROM_ENDS or word in ("FROM", "JOIN", "VALUES", "PARTITION")
+            ):
                 return "FROM" if word == "JOIN" else word
         return ""
 
@@ -329,7 +342,8 @@ class Place:
         declared = tuple(
             self.statement.name(i)
             for position, i in enumerate(items)
-            if self.statement.is_name(i) and (position == 0 or self.statement.words[items[position - 1]] == ",")
+            if self.statement.is_name(i)
+            and (position == 0 or self.statement.words[items[position - 1]] == ",")
         )
         columns = Suggestion(Kind.NAME, declared)
         if self.last == "FOR":
@@ -341,7 +355,11 @@ class Place:
             return [keywords("PRIMARY KEY (|WATERMARK FOR|CONSTRAINT")]
         if self.count - self._item_start() == 1 and self.last != "WATERMARK":
             return [TYPES, keywords("AS")]
-        return [keywords("NOT NULL|METADATA|METADATA FROM|METADATA VIRTUAL|VIRTUAL|COMMENT|NOT ENFORCED|FOR|AS|KEY (")]
+        return [
+            keywords(
+                "NOT NULL|METADATA|METADATA FROM|METADATA VIRTUAL|VIRTUAL|COMMENT|NOT ENFORCED|FOR|AS|KEY ("
+            )
+        ]
 
     def _item_start(self) -> int:
         """Where the column definition around the place begins."""
@@ -385,7 +403,12 @@ class Place:
         if len(self.words) > 1 and self.words[-2] == "INTERVAL":
             return [INTERVAL_UNITS]
         if not self.groups:
-            if self.words[0] == "INSERT" and "SELECT" not in self.words and "VALUES" not in self.words and "WITH" not in self.words:
+            if (
+                self.words[0] == "INSERT"
+                and "SELECT" not in self.words
+                and "VALUES" not in self.words
+                and "WITH" not in self.words
+            ):
                 return [QUERY_STARTS]
             return None
         group = self.groups[-1]
@@ -418,7 +441,9 @@ class Place:
 
     def _target(self, group: int) -> Relation | None:
         into = max(i for i, w in enumerate(self.words[:group]) if w in ("INTO", "OVERWRITE"))
-        path = "".join("." if self.words[i] == "." else self.statement.name(i) for i in range(into + 1, group))
+        path = "".join(
+            "." if self.words[i] == "." else self.statement.name(i) for i in range(into + 1, group)
+        )
         return Relation(path, path) if path else None
 
     def _descriptor_relations(self) -> tuple[Relation, ...]:
@@ -443,4 +468,3 @@ class Place:
 
     def _with_names(self) -> Suggestion:
         return Suggestion(Kind.NAME, tuple(self.statement.with_queries))
-

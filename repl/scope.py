@@ -11,7 +11,7 @@ from functools import cached_property
 from streamsql.planner.highlight import Token, tokens
 
 FROM_ENDS = frozenset(
-    "WHERE GROUP HAVING WINDOW ORDER LIMIT OFFSET FETCH UNION EXCEPT INTERSECT MINUS QUALIFY EMIT".split()
+    ["WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "UNION", "EXCEPT", "INTERSECT", "MINUS", "QUALIFY", "EMIT"]
 )
 SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS"})
 WINDOW_FUNCTIONS = frozenset({"TUMBLE", "HOP", "CUMULATE", "SESSION"})
@@ -203,7 +203,11 @@ class Statement:
             if position + 1 < len(chosen) and self.words[chosen[position + 1]] != ",":
                 continue
             if self.words[i] == "*":
-                qualifier = self.name(chosen[position - 2]) if position >= 2 and words[start + position - 1] == "." else None
+                qualifier = (
+                    self.name(chosen[position - 2])
+                    if position >= 2 and words[start + position - 1] == "."
+                    else None
+                )
                 parts += tuple(r for r in self.relations(items, depth) if qualifier in (None, r.alias))
             elif self.is_name(i):
                 columns.append(self.name(i))
@@ -214,7 +218,11 @@ class Statement:
         """Name → (its group, its column list or None) of every ``name [(…)] AS (SELECT …)``."""
         found: dict[str, tuple[int, tuple[str, ...] | None]] = {}
         for i, word in enumerate(self.words):
-            if word != "AS" or self.words[i + 1 : i + 2] != ["("] or self.words[i + 2 : i + 3] not in (["SELECT"], ["WITH"], ["VALUES"]):
+            if (
+                word != "AS"
+                or self.words[i + 1 : i + 2] != ["("]
+                or self.words[i + 2 : i + 3] not in (["SELECT"], ["WITH"], ["VALUES"])
+            ):
                 continue
             name, columns = i - 1, None
             if self.words[i - 1] == ")" and self.opening[i - 1] == self.opening[i]:

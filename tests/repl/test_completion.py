@@ -81,14 +81,18 @@ def test_columns_of(text: str, tables: list[str]) -> None:
 
 
 def test_a_window_function_adds_its_columns() -> None:
-    (relation,) = one("SELECT w.| FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND) AS w", Kind.COLUMN).relations
+    (relation,) = one(
+        "SELECT w.| FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND) AS w", Kind.COLUMN
+    ).relations
     assert (relation.table, relation.columns) == ("t", ("window_start", "window_end", "window_time"))
 
 
 def test_subqueries_and_with_queries_name_their_columns() -> None:
     (subquery,) = one("SELECT s.| FROM (SELECT a, b + 1 AS c, o.d FROM o) s", Kind.COLUMN).relations
     assert subquery.columns == ("a", "c", "d")
-    (query,) = one("WITH q AS (SELECT a, COUNT(*) AS n FROM t GROUP BY a) SELECT q.| FROM q", Kind.COLUMN).relations
+    (query,) = one(
+        "WITH q AS (SELECT a, COUNT(*) AS n FROM t GROUP BY a) SELECT q.| FROM q", Kind.COLUMN
+    ).relations
     assert query.columns == ("a", "n")
     (listed,) = one("WITH q (x, y) AS (SELECT 1, 2) SELECT q.| FROM q", Kind.COLUMN).relations
     assert listed.columns == ("x", "y")
@@ -109,7 +113,10 @@ def test_options_follow_the_connector() -> None:
     found = at(text)
     assert one(text, Kind.OPTION).connector == "kafka"
     assert (found.quote, found.prefix, found.given) == ("'", "", {"connector"})
-    assert one("CREATE TABLE t (a INT) WITH ('to|', 'connector' = 'datagen')", Kind.OPTION).connector == "datagen"
+    assert (
+        one("CREATE TABLE t (a INT) WITH ('to|', 'connector' = 'datagen')", Kind.OPTION).connector
+        == "datagen"
+    )
     assert one("CREATE TABLE t (a INT) WITH ('|", Kind.OPTION).connector is None
     assert kinds("CREATE TABLE t (a INT) WITH (|") == {Kind.OPTION}
     assert kinds("CREATE TABLE t (a INT) WITH ('connector' = '|") == {Kind.CONNECTOR}
@@ -173,7 +180,14 @@ def test_keywords_fit(text: str, word: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["SELECT 'ab|", "SELECT 1 -- FROM |", "/* SELECT * FROM |", "SELECT 12|", "SELECT 'done'|", "SELECT x.y.| FROM t"],
+    [
+        "SELECT 'ab|",
+        "SELECT 1 -- FROM |",
+        "/* SELECT * FROM |",
+        "SELECT 12|",
+        "SELECT 'done'|",
+        "SELECT x.y.| FROM t",
+    ],
 )
 def test_nothing_fits(text: str) -> None:
     assert at(text).suggestions == ()
@@ -190,7 +204,19 @@ def test_a_path_before_the_dot_is_kept() -> None:
     assert one("SELECT * FROM cat.db.|", Kind.TABLE).path == "cat.db"
 
 
-@pytest.mark.parametrize("text", ["SELECT ((((", "))) FROM (", "WITH", "FROM , , JOIN", "CREATE TABLE (", ";;; '", "a.b.c.", "SELECT . FROM ."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT ((((",
+        "))) FROM (",
+        "WITH",
+        "FROM , , JOIN",
+        "CREATE TABLE (",
+        ";;; '",
+        "a.b.c.",
+        "SELECT . FROM .",
+    ],
+)
 def test_no_text_breaks_it(text: str) -> None:
     for cursor in range(len(text) + 1):
         suggest(text, cursor)
