@@ -1,0 +1,348 @@
+"""Logical plan nodes: what a query means, before anyone decides how it runs.
+
+Every node is a frozen dataclass with ``schema`` and ``inputs``. Two nodes with equal :meth:`LogicalNode.digest` compute
+the same rows; sub-plan sharing rests on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from streamsql.catalog.connectors import TableOptions
+from streamsql.catalog.table import TableDefinition
+from streamsql.schema import Field, Schema
+
+from .expressions import AggregateCall, Expr, SortKey
+
+
+@dataclass(frozen=True, eq=False)
+class LogicalNode:
+    """Base of all nodes. ``schema``: the columns it yields."""
+
+    schema: Schema
+
+    @property
+    def inputs(self) -> tuple[LogicalNode, ...]:
+        return ()
+
+    def with_inputs(self, inputs: Sequence[LogicalNode]) -> LogicalNode:
+        """The same node over other inputs of the same schema."""
+        assert not inputs
+        return self
+
+    def describe(self) -> str:
+        """One line without the inputs, with everything that distinguishes the node."""
+        raise NotImplementedError
+
+    @cached_property
+    def _digest(self) -> str:
+        inner = ",".join(i._digest for i in self.inputs)
+        return f"{self.describe()}:{self.schema}[{inner}]"
+
+    def digest(self) -> str:
+        """Equal for nodes that compute the same rows."""
+        return self._digest
+
+
+@dataclass(frozen=True, eq=False)
+class Scan(LogicalNode):
+    """Rows of a table: physical columns, then metadata columns (``metadata``: column name and key)."""
+
+    table: TableDefinition
+    options: TableOptions
+    metadata: tuple[tuple[str, str], ...] = ()
+    overrides: tuple[tuple[str, str], ...] = ()
+
+    def describe(self) -> str:
+        hints = "".join(f", hints=[[[OPTIONS options:{{{k}={v}}}]]]" for k, v in self.overrides)
+        return f"TableScan(table=[[{self.table.path.catalog}, {self.table.path.database}, {self.table.path.name}]]{hints})"
+
+
+@dataclass(frozen=True, eq=False)
+class Values(LogicalNode):
+    """Constant rows."""
+
+    rows: tuple[tuple[Expr, ...], ...]
+
+    def describe(self) -> str:
+        rows = ", ".join("{ " + ", ".join(e.text() for e in row) + " }" for row in self.rows)
+        return f"Values(tuples=[[{rows}]])"
+
+
+@dataclass(frozen=True, eq=False)
+class _Unary(LogicalNode):
+    input: LogicalNode
+
+    @property
+    def inputs(self) -> tuple[LogicalNode, ...]:
+        return (self.input,)
+
+    def with_inputs(self, inputs: Sequence[LogicalNode]) -> LogicalNode:
+        return replace(self, input=inputs[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Watermark(_Unary):
+    """Declares column ``column`` a rowtime attribute with the given watermark expression."""
+
+    column: int
+    expression: Expr
+
+    def describe(self) -> str:
+        return f"WatermarkAssigner(rowtime=[{self.schema[self.column].name}], watermark=[{self.expression.text()}])"
+
+
+@dataclass(frozen=True, eq=False)
+class View(_Unary):
+    """Marks the rows of a named view, so that a running job can be asked for it by name."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"View(name=[{self.name}])"
+
+
+@dataclass(frozen=True, eq=False)
+class Filter(_Unary):
+    """Rows whose condition is TRUE."""
+
+    condition: Expr
+
+    def describe(self) -> str:
+        return f"Filter(condition=[{self.condition.text()}])"
+
+
+@dataclass(frozen=True, eq=False)
+class Project(_Unary):
+    """One output column an expression."""
+
+    exprs: tuple[Expr, ...]
+
+    def describe(self) -> str:
+        items = ", ".join(f"{f.name}=[{e.text()}]" for f, e in zip(self.schema, self.exprs, strict=True))
+        return f"Project({items})"
+
+
+@dataclass(frozen=True)
+class WindowSpec:
+    """A window table function: ``TUMBLE``, ``HOP``, ``CUMULATE`` or ``SESSION``; milliseconds; ``[start, end)``.
+
+    ``size_ms`` is the gap of a session. ``step_ms`` is the slide of HOP and the step of CUMULATE.
+    ``zone`` is the zone that windows over TIMESTAMP_LTZ are aligned in (``UTC`` for TIMESTAMP).
+    """
+
+    kind: str
+    time_column: int
+    size_ms: int
+    step_ms: int = 0
+    offset_ms: int = 0
+    partition: tuple[int, ...] = ()
+    proctime: bool = False
+    zone: str = "UTC"
+
+    @property
+    def slice_ms(self) -> int:
+        """Width of the slices that every window is made of."""
+        return self.step_ms if self.kind in ("HOP", "CUMULATE") else self.size_ms
+
+    def text(self, names: Sequence[str]) -> str:
+        time = names[self.time_column]
+        sizes = [f"size=[{self.size_ms} ms]"] if self.kind != "SESSION" else [f"gap=[{self.size_ms} ms]"]
+        if self.kind == "HOP":
+            sizes.append(f"slide=[{self.step_ms} ms]")
+        if self.kind == "CUMULATE":
+            sizes = [f"max_size=[{self.size_ms} ms]", f"step=[{self.step_ms} ms]"]
+        if self.offset_ms:
+            sizes.append(f"offset=[{self.offset_ms} ms]")
+        if self.partition:
+            sizes.append("partition keys=[" + ", ".join(names[i] for i in self.partition) + "]")
+        return f"{self.kind}(time_col=[{time}], {', '.join(sizes)})"
+
+
+@dataclass(frozen=True, eq=False)
+class WindowTable(_Unary):
+    """The input's rows with ``window_start``, ``window_end``, ``window_time`` appended, once per window."""
+
+    window: WindowSpec
+
+    def describe(self) -> str:
+        return f"WindowTableFunction(window=[{self.window.text(self.input.schema.names)}], zone=[{self.window.zone}])"
+
+
+@dataclass(frozen=True, eq=False)
+class Aggregate(_Unary):
+    """Groups by input columns ``keys``; yields the keys, then one column per call.
+
+    ``calls`` read input columns only. No keys: one row over everything (also over nothing).
+    ``distinct``: made from SELECT DISTINCT or UNION.
+    """
+
+    keys: tuple[int, ...]
+    calls: tuple[AggregateCall, ...]
+
+    def describe(self) -> str:
+        names = self.input.schema.names
+        group = ", ".join(names[k] for k in self.keys)
+        calls = ", ".join(f"{c.text()} AS {f.name}" for c, f in zip(self.calls, self.schema.fields[len(self.keys) :], strict=True))
+        return f"Aggregate(group=[{group}], select=[{calls}])"
+
+
+@dataclass(frozen=True, eq=False)
+class Union(LogicalNode):
+    """UNION ALL of inputs with equal column types."""
+
+    parts: tuple[LogicalNode, ...]
+
+    @property
+    def inputs(self) -> tuple[LogicalNode, ...]:
+        return self.parts
+
+    def with_inputs(self, inputs: Sequence[LogicalNode]) -> LogicalNode:
+        return replace(self, parts=tuple(inputs))
+
+    def describe(self) -> str:
+        return "Union(all=[true])"
+
+
+@dataclass(frozen=True, eq=False)
+class SetOperation(LogicalNode):
+    """INTERSECT or EXCEPT, with or without ALL."""
+
+    kind: str
+    all: bool
+    left: LogicalNode
+    right: LogicalNode
+
+    @property
+    def inputs(self) -> tuple[LogicalNode, ...]:
+        return (self.left, self.right)
+
+    def with_inputs(self, inputs: Sequence[LogicalNode]) -> LogicalNode:
+        return replace(self, left=inputs[0], right=inputs[1])
+
+    def describe(self) -> str:
+        return f"{self.kind}(all=[{str(self.all).lower()}])"
+
+
+@dataclass(frozen=True, eq=False)
+class Join(LogicalNode):
+    """A regular join: ``kind`` is INNER, LEFT, RIGHT, FULL or CROSS; the condition reads left then right columns."""
+
+    kind: str
+    left: LogicalNode
+    right: LogicalNode
+    condition: Expr | None
+
+    @property
+    def inputs(self) -> tuple[LogicalNode, ...]:
+        return (self.left, self.right)
+
+    def with_inputs(self, inputs: Sequence[LogicalNode]) -> LogicalNode:
+        return replace(self, left=inputs[0], right=inputs[1])
+
+    def describe(self) -> str:
+        condition = "true" if self.condition is None else self.condition.text()
+        return f"Join(joinType=[{self.kind.lower()}], condition=[{condition}])"
+
+
+@dataclass(frozen=True, eq=False)
+class Unnest(_Unary):
+    """Each row once per element of the collection ``expr``; the element's columns are appended.
+
+    ``outer``: a row without elements stays, with NULLs. ``ordinality``: a last column counts elements from 1.
+    """
+
+    expr: Expr
+    outer: bool = False
+    ordinality: bool = False
+
+    def describe(self) -> str:
+        return f"Correlate(unnest=[{self.expr.text()}], joinType=[{'left' if self.outer else 'inner'}], ordinality=[{self.ordinality}])"
+
+
+@dataclass(frozen=True)
+class OverCall:
+    """One window function: an aggregate or rank over a partition and order, with its frame as SQL text."""
+
+    call: AggregateCall
+    partition: tuple[Expr, ...]
+    order: tuple[SortKey, ...]
+    frame: str = ""
+
+    def text(self) -> str:
+        partition = ", ".join(e.text() for e in self.partition)
+        order = ", ".join(k.text() for k in self.order)
+        return f"{self.call.text()} OVER (PARTITION BY {partition} ORDER BY {order} {self.frame})".replace("  ", " ")
+
+
+@dataclass(frozen=True, eq=False)
+class Over(_Unary):
+    """The input's columns, then one column per window function."""
+
+    calls: tuple[OverCall, ...]
+
+    def describe(self) -> str:
+        return "OverAggregate(" + ", ".join(c.text() for c in self.calls) + ")"
+
+
+@dataclass(frozen=True, eq=False)
+class Sort(_Unary):
+    """ORDER BY, OFFSET and LIMIT."""
+
+    keys: tuple[SortKey, ...]
+    limit: int | None = None
+    offset: int = 0
+
+    def describe(self) -> str:
+        keys = ", ".join(k.text() for k in self.keys)
+        return f"Sort(orderBy=[{keys}], offset=[{self.offset}], fetch=[{'unlimited' if self.limit is None else self.limit}])"
+
+
+@dataclass(frozen=True, eq=False)
+class Sink(_Unary):
+    """Writes its input into a table. The input has the sink's persisted columns in order, with their types."""
+
+    table: TableDefinition
+    options: TableOptions
+    overrides: tuple[tuple[str, str], ...] = ()
+
+    def describe(self) -> str:
+        path = self.table.path
+        return f"Sink(table=[{path.catalog}.{path.database}.{path.name}], fields=[{', '.join(self.schema.names)}])"
+
+
+@dataclass(frozen=True, eq=False)
+class Collect(_Unary):
+    """Hands its input to the client as a changelog."""
+
+    def describe(self) -> str:
+        return f"Sink(table=[*anonymous_collect*], fields=[{', '.join(self.schema.names)}])"
+
+
+def window_fields(time: Field, *, proctime: bool = False) -> list[Field]:
+    """The three columns a window table function appends. ``window_time`` is a time attribute again.
+
+    ``window_start`` and ``window_end`` are TIMESTAMP(3) NOT NULL, in the session's zone for TIMESTAMP_LTZ.
+    """
+    from streamsql.datatypes import TIMESTAMP
+    from streamsql.schema import PROCTIME, ROWTIME
+
+    bound = TIMESTAMP(3).not_null()
+    time_type = replace(time.type, precision=3).not_null()
+    return [
+        Field("window_start", bound),
+        Field("window_end", bound),
+        Field("window_time", time_type, PROCTIME if proctime else ROWTIME),
+    ]
+
+
+def rewrite_bottom_up(node: LogicalNode, rule: Callable[[LogicalNode], LogicalNode]) -> LogicalNode:
+    """The tree with ``rule(node) -> node`` applied to every node, inputs first."""
+    inputs = [rewrite_bottom_up(i, rule) for i in node.inputs]
+    if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+        node = node.with_inputs(inputs)
+    return rule(node)
+
+

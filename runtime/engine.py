@@ -1,0 +1,219 @@
+"""DuckDB as the vectorised executor of fragments: one in-memory database a job.
+
+A :class:`Fragment` is one query bound once over the step's batches and run every step (about 1 ms fixed, then millions of
+rows a second). Columns inside a job are named by position (``c0``, ``c1`` …); people's names are put on at the edges.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from streamsql.changelog import ChangelogBatch
+from streamsql.errors import DataError
+from streamsql.schema import Schema
+
+WEIGHT = "w"
+"""Name of the weight column inside fragments."""
+
+CHUNK_ROWS = 65_536
+"""Batches are offered to DuckDB in slices of this many rows, so that two threads share a large step."""
+
+
+def internal_names(count: int) -> list[str]:
+    """``c0 … cN``."""
+    return [f"c{i}" for i in range(count)]
+
+
+def internal_schema(schema: Schema, *, weighted: bool = False) -> pa.Schema:
+    """The Arrow schema of a plan edge inside a job, with the weight column last if asked for."""
+    fields = [pa.field(f"c{i}", f.type.arrow) for i, f in enumerate(schema)]
+    if weighted:
+        fields.append(pa.field(WEIGHT, pa.int64()))
+    return pa.schema(fields)
+
+
+def with_weights(batch: ChangelogBatch) -> pa.RecordBatch:
+    """The batch with its weights as a last column."""
+    return batch.rows.append_column(pa.field(WEIGHT, pa.int64()), pa.array(batch.weight_array()))
+
+
+def split_weights(rows: pa.RecordBatch, schema: pa.Schema) -> ChangelogBatch:
+    """The inverse of :func:`with_weights`; ``schema`` is that of the rows without the weight column."""
+    weights = rows.column(rows.num_columns - 1).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    return ChangelogBatch(pa.RecordBatch.from_arrays(rows.columns[:-1], schema=schema), weights)
+
+
+class _Input:
+    """What DuckDB scans: the current batches of one fragment input, offered through the Arrow C stream interface."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.batches: list[pa.RecordBatch] = []
+
+    def offer(self, rows: pa.RecordBatch | None) -> None:
+        if rows is None or rows.num_rows == 0:
+            self.batches = []
+        elif rows.num_rows <= CHUNK_ROWS:
+            self.batches = [rows]
+        else:
+            self.batches = [rows.slice(i, CHUNK_ROWS) for i in range(0, rows.num_rows, CHUNK_ROWS)]
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        reader = pa.RecordBatchReader.from_batches(self.schema, self.batches)
+        return reader.__arrow_c_stream__(requested_schema)
+
+
+class Fragment:
+    """One query over named inputs; see :meth:`Engine.fragment`."""
+
+    def __init__(self, relation: Any, inputs: Mapping[str, _Input], output: pa.Schema, what: str) -> None:
+        self._relation = relation
+        self._inputs = inputs
+        self.output = output
+        self._what = what
+
+    def run(self, **batches: pa.RecordBatch | None) -> pa.RecordBatch:
+        """The query's rows over these batches, in the output schema.
+
+        Raises DataError naming the row that cannot be evaluated (found by bisection) and DuckDB's reason.
+        """
+        for name, source in self._inputs.items():
+            source.offer(batches.get(name))
+        try:
+            table = self._relation.to_arrow_table()
+        except duckdb.Error as e:
+            raise self._bad_row(batches, e) from None
+        finally:
+            for source in self._inputs.values():
+                source.batches = []
+        return conform(table, self.output)
+
+    def _bad_row(self, batches: Mapping[str, pa.RecordBatch | None], error: duckdb.Error) -> DataError:
+        present = {n: b for n, b in batches.items() if b is not None and b.num_rows}
+        reason = tidy_message(str(error))
+        if len(present) != 1:
+            return DataError(f"{self._what}: {reason}")
+        name, rows = next(iter(present.items()))
+        while rows.num_rows > 1:
+            half = rows.num_rows // 2
+            if (found := self._error_of(name, rows.slice(0, half))) is not None:
+                rows, reason = rows.slice(0, half), found
+            elif (found := self._error_of(name, rows.slice(half))) is not None:
+                rows, reason = rows.slice(half), found
+            else:
+                return DataError(f"{self._what}: {reason}")
+        values = ", ".join(repr(v) for v in rows.to_pylist()[0].values())
+        return DataError(
+            f"{self._what}: {reason}; input row ({values[:500]})",
+            hint="use TRY_CAST, or filter such rows out before",
+        )
+
+    def _error_of(self, name: str, rows: pa.RecordBatch) -> str | None:
+        self._inputs[name].offer(rows)
+        try:
+            self._relation.to_arrow_table()
+        except duckdb.Error as e:
+            return tidy_message(str(e))
+        finally:
+            self._inputs[name].batches = []
+        return None
+
+    def close(self) -> None:
+        self._relation = None
+        self._inputs = {}
+
+
+class Engine:
+    """The DuckDB database of one job. Not thread-safe: it belongs to the job's driver thread."""
+
+    def __init__(self, *, threads: int = 2, time_zone: str = "UTC") -> None:
+        self._connection: Any = duckdb.connect(config={"threads": str(threads)})
+        self._connection.execute(f"SET TimeZone='{time_zone}'")
+        self._connection.execute("SET default_null_order='nulls_first_on_asc_last_on_desc'")
+        self._fragments: list[Fragment] = []
+        self._count = 0
+        self._now: int | None = None
+
+    @property
+    def connection(self) -> Any:
+        """The DuckDB connection, for registering user functions."""
+        return self._connection
+
+    def set_now(self, now_ms: int) -> None:
+        """The clock reading of this step, read by CURRENT_TIMESTAMP and PROCTIME()."""
+        if now_ms != self._now:
+            self._now = now_ms
+            text = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
+            self._connection.execute(f"SET VARIABLE now = TIMESTAMPTZ '{text}'")
+
+    def fragment(self, sql: str, inputs: Mapping[str, pa.Schema], output: pa.Schema, what: str) -> Fragment:
+        """Bind a query once. ``{name}`` in ``sql`` stands for the relation of that input.
+
+        ``what`` says in an error what was being computed (``Calc(select=[…])``).
+        """
+        sources: dict[str, _Input] = {}
+        for name, schema in inputs.items():
+            self._count += 1
+            registered = f"in{self._count}"
+            sources[name] = _Input(schema)
+            self._connection.register(registered, sources[name])
+            sql = sql.replace("{" + name + "}", registered)
+        try:
+            relation = self._connection.sql(sql)
+        except duckdb.Error as e:
+            raise DataError(f"{what}: {tidy_message(str(e))}\n{sql}") from e
+        fragment = Fragment(relation, sources, output, what)
+        self._fragments.append(fragment)
+        return fragment
+
+    def query(self, sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
+        """Run a query once over whole tables (batch mode, live queries)."""
+        for name, table in tables.items():
+            self._connection.register(name, table)
+        try:
+            return self._connection.sql(sql).to_arrow_table()
+        except duckdb.Error as e:
+            raise DataError(tidy_message(str(e))) from None
+        finally:
+            for name in tables:
+                self._connection.unregister(name)
+
+    def close(self) -> None:
+        for fragment in self._fragments:
+            fragment.close()
+        self._fragments.clear()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+            gc.collect()  # relations hold cycles into the binding; freeing them here keeps exit silent
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    """One record batch with exactly the schema's types and names."""
+    arrays = []
+    for column, field in zip(table.columns, schema, strict=True):
+        array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+        if isinstance(array, pa.ChunkedArray):
+            array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+        arrays.append(array if array.type.equals(field.type) else array.cast(field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def tidy_message(text: str) -> str:
+    """DuckDB's message without its error class and its excerpt of generated SQL."""
+    first = re.split(r"\n\s*\n|\nLINE ", text.strip())[0].replace("\n", " ")
+    return re.sub(r"^(?:[A-Z][A-Za-z ]* )?Error: ", "", first)
+
+
+def select(exprs: Sequence[str], source: str, where: str | None = None) -> str:
+    """``SELECT e0 AS c0, e1 AS c1 … FROM source WHERE …``."""
+    items = ", ".join(f"{e} AS c{i}" for i, e in enumerate(exprs)) or "1 AS c0"
+    return f"SELECT {items} FROM {source}" + (f" WHERE {where}" if where else "")

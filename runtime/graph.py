@@ -1,0 +1,100 @@
+"""A running job's operators as a graph, and the one loop that moves them: a step.
+
+Sources feed their batches in, operators run in topological order, sinks and collectors take what arrives. Watermarks travel
+with the step: an operator's input watermark is the minimum over its inputs.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from streamsql.changelog import ChangelogBatch
+
+from .operators.base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
+
+
+@dataclass
+class Vertex:
+    """An operator with its place in the graph. ``inputs``: indexes of vertices, ``-1 - n`` for source n."""
+
+    name: str
+    operator: Operator
+    inputs: tuple[int, ...]
+    context: OperatorContext
+    watermark: int = MIN_WATERMARK
+    output_watermark: int = MIN_WATERMARK
+
+
+@dataclass
+class SourceEdge:
+    """What a source hands the graph in one step."""
+
+    batch: ChangelogBatch | None = None
+    watermark: int = MIN_WATERMARK
+
+
+@dataclass
+class Graph:
+    """Vertices in topological order."""
+
+    vertices: list[Vertex] = field(default_factory=list[Vertex])
+
+    def add(self, name: str, operator: Operator, inputs: Sequence[int], context: OperatorContext) -> int:
+        """Append a vertex; returns its index. Names are made unique (``GroupAggregate``, ``GroupAggregate-2``)."""
+        taken = {v.name for v in self.vertices}
+        unique, n = name, 1
+        while unique in taken:
+            n += 1
+            unique = f"{name}-{n}"
+        self.vertices.append(Vertex(unique, operator, tuple(inputs), context))
+        return len(self.vertices) - 1
+
+    def open(self) -> None:
+        for vertex in self.vertices:
+            vertex.operator.open(vertex.context)
+
+    def step(self, sources: Sequence[SourceEdge], now_ms: int, check: Callable[[], None] | None = None) -> None:
+        """Push one micro-batch of each source through every operator."""
+        outputs: list[ChangelogBatch | None] = []
+        for vertex in self.vertices:
+            if check is not None:
+                check()
+            inputs: list[ChangelogBatch | None] = []
+            watermark = MAX_WATERMARK
+            for i in vertex.inputs:
+                edge = sources[-1 - i] if i < 0 else None
+                inputs.append(outputs[i] if edge is None else edge.batch)
+                watermark = min(watermark, self.vertices[i].output_watermark if edge is None else edge.watermark)
+            outputs.append(self._run(vertex, inputs, watermark, now_ms))
+
+    @staticmethod
+    def _run(
+        vertex: Vertex, inputs: list[ChangelogBatch | None], watermark: int, now_ms: int
+    ) -> ChangelogBatch | None:
+        watermark = max(watermark, vertex.watermark)  # never regresses
+        timer = vertex.operator.next_timer_ms()
+        due = timer is not None and timer <= now_ms
+        has_rows = any(b is not None and b.num_rows for b in inputs)
+        if not has_rows and watermark == vertex.watermark and not due:
+            return None
+        started = clock.perf_counter_ns()
+        metrics = vertex.context.metrics
+        metrics.num_records_in += sum(b.num_rows for b in inputs if b is not None)
+        out = vertex.operator.process(inputs, StepTime(vertex.watermark, watermark, now_ms))
+        vertex.watermark = watermark
+        vertex.output_watermark = max(vertex.output_watermark, vertex.operator.output_watermark(watermark))
+        if out is not None:
+            metrics.num_records_out += out.num_rows
+        metrics.busy_ns += clock.perf_counter_ns() - started
+        return out
+
+    def next_timer_ms(self) -> int | None:
+        """The earliest processing-time timer of any operator."""
+        timers = [t for v in self.vertices if (t := v.operator.next_timer_ms()) is not None]
+        return min(timers, default=None)
+
+    def close(self) -> None:
+        for vertex in self.vertices:
+            vertex.operator.close()

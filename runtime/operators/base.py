@@ -1,0 +1,94 @@
+"""What every operator promises the driver.
+
+In each step the driver calls ``process`` once per operator in topological order, with at most one batch per input, and
+hands the output on. Event time advances at the end of a step: a row is late against ``time.watermark_before``, and
+after the rows the operator fires what ``time.watermark`` completes. Operators know no SQL and contain no checkpoint
+code: they declare their state in ``open`` and the engine snapshots, restores, measures and shows it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import pyarrow as pa
+
+from streamsql.changelog import ChangelogBatch
+
+from ..engine import Engine
+from ..state.base import State
+
+MIN_WATERMARK = -(2**63)
+MAX_WATERMARK = 2**63 - 1
+
+S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """The clocks of one step, epoch milliseconds: the operator's input watermark before and after, and processing time."""
+
+    watermark_before: int
+    watermark: int
+    now_ms: int
+
+
+@dataclass
+class OperatorMetrics:
+    """Counters with Flink's names."""
+
+    num_records_in: int = 0
+    num_records_out: int = 0
+    num_late_records_dropped: int = 0
+    num_null_time_dropped: int = 0
+    busy_ns: int = 0
+
+
+@dataclass
+class OperatorContext:
+    """What the engine gives an operator when it opens."""
+
+    engine: Engine
+    metrics: OperatorMetrics = field(default_factory=OperatorMetrics)
+    time_zone: str = "UTC"
+    states: dict[str, State] = field(default_factory=dict[str, State])
+
+    def state(self, name: str, state: S) -> S:
+        """Declare a piece of state under a name unique in the operator."""
+        assert name not in self.states, name
+        self.states[name] = state
+        return state
+
+
+class Operator(ABC):
+    """One node of a running job. ``name`` is that of its plan node."""
+
+    name: str = ""
+
+    def open(self, ctx: OperatorContext) -> None:
+        """Bind fragments and declare state. Called once, before the first step."""
+        self.ctx = ctx
+
+    @abstractmethod
+    def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
+        """One step: consume the inputs' changes, fire what the watermark completes, return the changes (or None)."""
+
+    def output_watermark(self, input_watermark: int) -> int:
+        """The watermark downstream operators see after this step."""
+        return input_watermark
+
+    def next_timer_ms(self) -> int | None:
+        """Processing time at which the operator wants a step even without input; None for never."""
+        return None
+
+    def content(self) -> pa.Table | None:
+        """The rows the operator's output amounts to right now, where its state holds them; None where it does not.
+
+        Columns as its output's, named by position. Called between steps; cost is proportional to the state.
+        """
+        return None
+
+    def close(self) -> None:
+        """Free handles."""

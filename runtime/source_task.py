@@ -1,0 +1,176 @@
+"""One source of a running job: takes what has arrived, keeps watermarks per split, pauses splits that run ahead.
+
+The source's watermark is the minimum over its splits that are not idle and not finished; it advances at the end of a step, so
+a row is late only against earlier steps. When every split has ended it is MAX_WATERMARK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streamsql.changelog import ChangelogBatch
+
+from .accumulators import numpy
+from .connectors.base import BadRecord, Source, SourceBatch
+from .engine import Fragment
+from .graph import SourceEdge
+from .operators.base import MAX_WATERMARK, MIN_WATERMARK
+
+DEFAULT_MAX_DRIFT_MS = 60 * 60 * 1000
+"""A split may be this far ahead of the slowest before it is paused: wide enough not to disturb reading, narrow enough
+that replaying an old topic does not make the slow partitions' rows late."""
+
+CATCHING_UP_MS = 1000
+"""Only a split that had rows this recently holds others back: a quiet partition must not stop the reading of the rest."""
+
+
+@dataclass(frozen=True)
+class WatermarkPlan:
+    """How a source's watermark is made. ``fragment`` yields one BIGINT column of epoch ms per source row (NULL: none).
+
+    ``idle_ms``: a split without rows so long is left out (0: never). ``max_drift_ms``: see alignment.
+    """
+
+    fragment: Fragment
+    idle_ms: int = 0
+    max_drift_ms: int = DEFAULT_MAX_DRIFT_MS
+
+
+@dataclass
+class _Split:
+    watermark: int = MIN_WATERMARK
+    last_row_ms: int = 0
+    finished: bool = False
+    idle: bool = False
+
+
+class SourceTask:
+    """Drives one Source for the job's thread; see the module's text."""
+
+    def __init__(self, source: Source, schema: pa.Schema, watermark: WatermarkPlan | None, *, now_ms: int) -> None:
+        self.source = source
+        self._schema = schema
+        self._plan = watermark
+        self._splits: dict[str, _Split] = {}
+        self._started_ms = now_ms
+        self._paused: frozenset[str] = frozenset()
+        self.watermark = MIN_WATERMARK
+        self.records_in = 0
+        self.bad_records: list[BadRecord] = []
+        self.positions: dict[str, str] = {}
+        self.finished = False
+        self._carry: SourceBatch | None = None
+
+    def step(self, max_rows: int, now_ms: int) -> SourceEdge:
+        """Take up to ``max_rows`` rows; returns them with the watermark at the end of the step."""
+        taken: list[ChangelogBatch] = []
+        rows = 0
+        while rows < max_rows and (found := self._next(max_rows - rows)) is not None:
+            if found.batch is not None and found.batch.num_rows:
+                renamed = found.batch.rows.rename_columns(self._schema.names)
+                batch = ChangelogBatch(renamed, found.batch.weights)
+                taken.append(batch)
+                rows += batch.num_rows
+                self._observe(found, batch, now_ms)
+            self.positions.update(found.positions)
+            self.bad_records.extend(found.bad_records)
+            for split, watermark in found.watermarks.items():
+                state = self._splits.setdefault(split, _Split(last_row_ms=now_ms))
+                state.watermark = max(state.watermark, watermark)
+            for split in found.finished:
+                self._splits.setdefault(split, _Split(last_row_ms=now_ms)).finished = True
+        self.records_in += rows
+        self._advance(now_ms)
+        return SourceEdge(ChangelogBatch.concat(taken), self.watermark)
+
+    def _next(self, max_rows: int) -> SourceBatch | None:
+        """The next batch, at most ``max_rows`` rows of it; the rest waits for the next step."""
+        found, self._carry = (self._carry, None) if self._carry is not None else (self.source.poll(max_rows), None)
+        if found is None or found.batch is None or found.batch.num_rows <= max_rows:
+            return found
+        head, tail = found.batch.rows.slice(0, max_rows), found.batch.rows.slice(max_rows)
+        weights, ids = found.batch.weights, found.split_ids
+        self._carry = SourceBatch(
+            ChangelogBatch(tail, None if weights is None else weights[max_rows:]),
+            found.splits, None if ids is None else ids[max_rows:], found.positions, found.finished, (), found.watermarks,
+        )  # fmt: skip
+        return SourceBatch(
+            ChangelogBatch(head, None if weights is None else weights[:max_rows]),
+            found.splits, None if ids is None else ids[:max_rows], {}, frozenset(), found.bad_records, {},
+        )  # fmt: skip
+
+    def _observe(self, found: SourceBatch, batch: ChangelogBatch, now_ms: int) -> None:
+        """Raise the watermark candidates of the splits that had rows."""
+        ids = found.split_ids
+        touched = [0] if ids is None else np.unique(ids).tolist()
+        for i in touched:
+            state = self._splits.setdefault(found.splits[i], _Split())
+            state.last_row_ms, state.idle = now_ms, False
+        if self._plan is None:
+            return
+        marks = self._plan.fragment.run(input=batch.rows).column(0)
+        if ids is None:
+            best = pc.max(marks).as_py()
+            self._raise(found.splits[0], best)
+            return
+        values = numpy(pc.fill_null(marks, MIN_WATERMARK), np.int64)
+        highest = np.full(len(found.splits), MIN_WATERMARK, np.int64)
+        np.maximum.at(highest, ids, values)
+        for i in touched:
+            self._raise(found.splits[i], int(highest[i]))
+
+    def _raise(self, split: str, mark: int | None) -> None:
+        if mark is not None:
+            state = self._splits[split]
+            state.watermark = max(state.watermark, mark)
+
+    def _advance(self, now_ms: int) -> None:
+        known = self.source.splits()
+        for split in known:
+            self._splits.setdefault(split, _Split(last_row_ms=self._started_ms))
+        states = self._splits
+        self.finished = (
+            self.source.bounded and self._carry is None and bool(states) and all(s.finished for s in states.values())
+        )
+        if self.finished:
+            self.watermark = MAX_WATERMARK
+            return
+        idle_ms = self._plan.idle_ms if self._plan is not None else 0
+        for state in states.values():
+            state.idle = bool(idle_ms) and now_ms - max(state.last_row_ms, self._started_ms) >= idle_ms
+        active = [s.watermark for s in states.values() if not s.finished and not s.idle]
+        if active:
+            self.watermark = max(self.watermark, min(active))
+        self._align(states, now_ms)
+
+    def _align(self, states: dict[str, _Split], now_ms: int) -> None:
+        """Pause the splits that are more than the allowed drift ahead of the slowest active one."""
+        if self._plan is None or len(states) < 2:
+            return
+        active = {n: s.watermark for n, s in states.items() if not s.finished and not s.idle and s.watermark > MIN_WATERMARK}
+        holding = [w for n, w in active.items() if now_ms - states[n].last_row_ms < CATCHING_UP_MS]
+        limit = min(holding, default=MAX_WATERMARK - self._plan.max_drift_ms) + self._plan.max_drift_ms
+        ahead = frozenset(n for n, w in active.items() if w > limit)
+        if ahead != self._paused:
+            self._paused = ahead
+            self.source.pause(ahead)
+
+    def next_timer_ms(self) -> int | None:
+        """When a split becomes idle or may be resumed, so that the watermark can move without input."""
+        if self._paused and not self.finished:
+            return max(s.last_row_ms for s in self._splits.values()) + CATCHING_UP_MS
+        if self._plan is None or not self._plan.idle_ms or self.finished:
+            return None
+        waiting = [s.last_row_ms for s in self._splits.values() if not s.idle and not s.finished]
+        return min((max(t, self._started_ms) + self._plan.idle_ms for t in waiting), default=None)
+
+
+def pending(tasks: Sequence[SourceTask]) -> int | None:
+    """Records known to wait in all sources; None where unknown."""
+    lags = [t.source.lag() for t in tasks]
+    return None if any(lag is None for lag in lags) else sum(lag for lag in lags if lag is not None)
