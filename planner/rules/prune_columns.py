@@ -1,0 +1,102 @@
+"""prune_columns: a scan reads only the columns that somebody above it uses, so that nothing else is decoded.
+
+::
+
+    Project(a) -> Filter(b > 1) -> Scan(a, b, c)     becomes     Project(a) -> Filter(b > 1) -> Scan(a, b)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from streamsql.schema import Schema
+
+from ..expressions import Expr, input_refs, remap
+from ..logical import Aggregate, Filter, LogicalNode, Project, Scan, View, Watermark, WindowTable
+
+Mapping = dict[int, int]
+
+
+def prune_columns(root: LogicalNode) -> LogicalNode:
+    """The same plan over narrower scans. The root's schema stays."""
+    node, mapping = _prune(root, set(range(len(root.schema))))
+    assert all(mapping[i] == i for i in range(len(root.schema)))
+    return node
+
+
+def _prune(node: LogicalNode, needed: set[int]) -> tuple[LogicalNode, Mapping]:
+    """The node yielding at least the ``needed`` columns, and where each of them is now."""
+    match node:
+        case Scan():
+            return _prune_scan(node, needed)
+        case Project():
+            keep = sorted(needed)
+            exprs = [node.exprs[i] for i in keep]
+            below, moved = _prune(node.input, _used(exprs))
+            fields = tuple(node.schema[i] for i in keep)
+            kept = replace(node, schema=Schema(fields), input=below, exprs=tuple(remap(e, moved) for e in exprs))
+            return kept, {i: n for n, i in enumerate(keep)}
+        case Filter():
+            below, moved = _prune(node.input, needed | _used([node.condition]))
+            return replace(node, schema=below.schema, input=below, condition=remap(node.condition, moved)), moved
+        case Watermark():
+            below, moved = _prune(node.input, needed | {node.column} | _used([node.expression]))
+            column, fields = moved[node.column], list(below.schema)
+            fields[column] = node.schema[node.column]
+            expression = remap(node.expression, moved)
+            return replace(node, schema=Schema(tuple(fields)), input=below, column=column, expression=expression), moved
+        case WindowTable():
+            return _prune_window(node, needed)
+        case Aggregate():
+            used = set(node.keys) | _used(e for c in node.calls for e in c.inputs)
+            below, moved = _prune(node.input, used)
+            calls = tuple(c.map_inputs(lambda e: remap(e, moved)) for c in node.calls)
+            kept = replace(node, input=below, keys=tuple(moved[k] for k in node.keys), calls=calls)
+            return kept, {i: i for i in range(len(node.schema))}
+        case View():
+            # a view is asked for by name: all its columns stay
+            return _keep_all(node)
+        case _:
+            return _keep_all(node)
+
+
+def _prune_scan(node: Scan, needed: set[int]) -> tuple[LogicalNode, Mapping]:
+    keep = sorted(needed | _key_columns(node)) or [0]
+    fields = tuple(node.schema[i] for i in keep)
+    names = {f.name for f in fields}
+    metadata = tuple(m for m in node.metadata if m[0] in names)
+    return replace(node, schema=Schema(fields), metadata=metadata), {i: n for n, i in enumerate(keep)}
+
+
+def _key_columns(node: Scan) -> set[int]:
+    """The primary key of a changelog stays: normalisation works on it, and deletions carry nothing else."""
+    if node.options.source_mode.value == "I":
+        return set()
+    names = node.schema.names
+    return {names.index(k) for k in node.table.primary_key}
+
+
+def _prune_window(node: WindowTable, needed: set[int]) -> tuple[LogicalNode, Mapping]:
+    width = len(node.input.schema)
+    inner = {i for i in needed if i < width} | {node.window.time_column, *node.window.partition}
+    below, moved = _prune(node.input, inner)
+    window = replace(
+        node.window,
+        time_column=moved[node.window.time_column],
+        partition=tuple(moved[i] for i in node.window.partition),
+    )
+    new_width = len(below.schema)
+    mapping = dict(moved) | {width + i: new_width + i for i in range(3)}
+    schema = Schema((*below.schema, *node.schema.fields[width:]))
+    return replace(node, schema=schema, input=below, window=window), mapping
+
+
+def _keep_all(node: LogicalNode) -> tuple[LogicalNode, Mapping]:
+    inputs = [_prune(i, set(range(len(i.schema))))[0] for i in node.inputs]
+    changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
+    return (node.with_inputs(inputs) if changed else node), {i: i for i in range(len(node.schema))}
+
+
+def _used(exprs: Iterable[Expr]) -> set[int]:
+    return {i for e in exprs for i in input_refs(e)}

@@ -1,0 +1,45 @@
+"""Which columns of a plan node are a window's start, end and time, traced through projections and filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import logical as l
+from .expressions import InputRef
+
+
+@dataclass(frozen=True)
+class WindowColumns:
+    """``role`` is ``start``, ``end`` or ``time``; ``origin`` is the node that made the window."""
+
+    role: str
+    origin: l.LogicalNode
+
+
+_ROLES = ("start", "end", "time")
+
+
+def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
+    """Column → what part of which window it is."""
+    if isinstance(node, l.WindowTable):
+        first = len(node.input.schema)
+        return {first + i: WindowColumns(role, node) for i, role in enumerate(_ROLES)}
+    if isinstance(node, l.Project):
+        below = window_columns(node.input)
+        return {
+            i: below[e.index] for i, e in enumerate(node.exprs) if isinstance(e, InputRef) and e.index in below
+        }
+    if isinstance(node, l.Filter | l.View):
+        return window_columns(node.input)
+    if isinstance(node, l.Aggregate):
+        # A window aggregate passes its window on: its rows can be grouped by the same window again.
+        below = window_columns(node.input)
+        passed = {i: below[k] for i, k in enumerate(node.keys) if k in below}
+        if {"start", "end"} <= {c.role for c in passed.values()}:
+            return {i: WindowColumns(c.role, node) for i, c in passed.items()}
+        return {}
+    if isinstance(node, l.Union):
+        parts = [window_columns(i) for i in node.inputs]
+        shared = {i: c for i, c in parts[0].items() if all(i in o and o[i].role == c.role for o in parts[1:])}
+        return {i: WindowColumns(c.role, node) for i, c in shared.items()}
+    return {}
