@@ -1,0 +1,43 @@
+"""The contract of declared state: what the engine may do with a state without knowing what it means."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+IMMUTABLE_PREFIX = "run-"
+"""A snapshot table whose name begins so never changes under that name: a checkpoint writes it once."""
+
+
+class State(ABC):
+    """One named piece of an operator's state.
+
+    A state is used by one thread at a time; the engine snapshots and reads it between two steps.
+    """
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, pa.Table]:
+        """All that :meth:`restore` needs, as tables that later changes of the state do not touch.
+
+        Immutable data is handed out by reference; only mutable arrays are copied.
+        """
+
+    @abstractmethod
+    def restore(self, tables: Mapping[str, pa.Table]) -> None:
+        """Becomes the state that gave ``tables``; what was held before is dropped."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Bytes held, spare capacity included."""
+
+    @property
+    @abstractmethod
+    def row_count(self) -> int:
+        """Entries held: keys, values, rows; what a state size metric counts."""
+
+    @abstractmethod
+    def read(self) -> pa.Table:
+        """The content in readable form, for ``SELECT … FROM jobs.<job>.<operator>``."""

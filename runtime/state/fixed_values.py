@@ -1,0 +1,79 @@
+"""Values of a fixed-width type in one growable numpy array, addressed by slot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from .buffers import I64, Bools, Raw, as_array, from_raw, grown, raw_values, storage_dtype, validity
+
+
+class FixedValues:
+    """``data`` holds 0 wherever ``valid`` is False; slots never written are NULL."""
+
+    def __init__(self, arrow_type: pa.DataType) -> None:
+        self.arrow_type = arrow_type
+        self.data: Raw = np.zeros(0, storage_dtype(arrow_type))
+        self.valid: Bools = np.zeros(0, np.bool_)
+
+    def reserve(self, size: int) -> None:
+        """Makes the slots below ``size`` addressable."""
+        if size > len(self.data):
+            self.data = grown(self.data, size)
+            self.valid = grown(self.valid, size)
+
+    def reserve_for(self, slots: I64) -> None:
+        if len(slots):
+            self.reserve(int(slots.max()) + 1)
+
+    def get(self, slots: I64) -> pa.Array:
+        """The values as Arrow; NULL for a slot never written or negative."""
+        data, valid = self.read(slots)
+        return from_raw(data, valid, self.arrow_type)
+
+    def read(self, slots: I64) -> tuple[Raw, Bools]:
+        """Copies of the values (0 at NULL) and their validity."""
+        if not len(slots):
+            return self.data[:0], self.valid[:0]
+        if slots.min() >= 0:
+            self.reserve_for(slots)
+            return self.data[slots], self.valid[slots]
+        present = np.flatnonzero(slots >= 0)
+        self.reserve_for(slots)
+        data, valid = np.zeros(len(slots), self.data.dtype), np.zeros(len(slots), np.bool_)
+        data[present], valid[present] = self.data[slots[present]], self.valid[slots[present]]
+        return data, valid
+
+    def set(self, slots: I64, values: pa.Array) -> None:
+        array = as_array(values, self.arrow_type)
+        self.write(slots, raw_values(array), validity(array))
+
+    def write(self, slots: I64, data: Raw, valid: Bools | None) -> None:
+        """Sets raw values; among equal slots the last one wins."""
+        self.reserve_for(slots)
+        if valid is None:
+            self.data[slots] = data
+            self.valid[slots] = True
+        else:
+            data = data.copy()
+            data[~valid] = np.zeros((), data.dtype)
+            self.data[slots] = data
+            self.valid[slots] = valid
+
+    def clear(self, slots: I64) -> None:
+        self.reserve_for(slots)
+        self.data[slots] = np.zeros((), self.data.dtype)
+        self.valid[slots] = False
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.nbytes + self.valid.nbytes
+
+    def snapshot(self) -> dict[str, pa.Table]:
+        array = from_raw(self.data.copy(), self.valid, self.arrow_type)
+        return {"values": pa.table({"value": array})}
+
+    def restore(self, tables: dict[str, pa.Table]) -> None:
+        self.data, self.valid = self.data[:0], self.valid[:0]
+        column = as_array(tables["values"]["value"], self.arrow_type)
+        self.set(np.arange(len(column)), column)

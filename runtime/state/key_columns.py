@@ -1,0 +1,148 @@
+"""The key columns of a :class:`KeyIndex`: kept by slot, compared with the keys of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from .buffers import (
+    I64,
+    Bools,
+    Raw,
+    as_array,
+    bit_view,
+    canonical,
+    raw_values,
+    same_bits,
+    storage_dtype,
+    validity,
+)
+from .equality import values_equal
+from .fixed_values import FixedValues
+from .value_log import ValueLog
+
+
+class BatchKeys(Protocol):
+    """One key column of a batch, prepared for comparing."""
+
+    def matches_slots(self, rows: I64, slots: I64) -> Bools:
+        """Where the key of a row is that of a slot."""
+
+    def matches_rows(self, rows: I64, others: I64) -> Bools:
+        """Where two rows of the batch have the same key."""
+
+    def store(self, rows: I64, slots: I64) -> None:
+        """Keeps the keys of these rows under these slots."""
+
+
+class KeyColumn(Protocol):
+    """One key column, addressed by slot."""
+
+    def prepare(self, array: pa.Array) -> BatchKeys: ...
+
+    def get(self, slots: I64) -> pa.Array: ...
+
+    def clear(self, slots: I64) -> None: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+def key_column(arrow_type: pa.DataType) -> KeyColumn:
+    return _FixedKeys(arrow_type) if storage_dtype(arrow_type) is not None else _LoggedKeys(arrow_type)
+
+
+class _FixedKeys:
+    """Keys are stored canonically (one NaN, no −0.0), so that equality is equality of bits."""
+
+    def __init__(self, arrow_type: pa.DataType) -> None:
+        self.values = FixedValues(arrow_type)
+
+    def prepare(self, array: pa.Array) -> _FixedBatch:
+        array = as_array(array, self.values.arrow_type)
+        raw, valid = canonical(raw_values(array)), validity(array)
+        if valid is not None:
+            raw = raw.copy()
+            raw[~valid] = np.zeros((), raw.dtype)
+        return _FixedBatch(self.values, raw, valid)
+
+    def get(self, slots: I64) -> pa.Array:
+        return self.values.get(slots)
+
+    def clear(self, slots: I64) -> None:
+        self.values.clear(slots)
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes
+
+
+@dataclass(frozen=True)
+class _FixedBatch:
+    stored: FixedValues
+    raw: Raw  # 0 at NULL
+    valid: Bools | None
+
+    def matches_slots(self, rows: I64, slots: I64) -> Bools:
+        same = same_bits(bit_view(self.raw)[rows], bit_view(self.stored.data)[slots])
+        valid = self.stored.valid[slots]
+        return np.asarray(same & (valid if self.valid is None else valid == self.valid[rows]))
+
+    def matches_rows(self, rows: I64, others: I64) -> Bools:
+        bits = bit_view(self.raw)
+        same = same_bits(bits[rows], bits[others])
+        return same if self.valid is None else np.asarray(same & (self.valid[rows] == self.valid[others]))
+
+    def store(self, rows: I64, slots: I64) -> None:
+        self.stored.write(slots, self.raw[rows], None if self.valid is None else self.valid[rows])
+
+
+class _LoggedKeys:
+    """Keys of variable width or nested type, kept as they came."""
+
+    def __init__(self, arrow_type: pa.DataType) -> None:
+        self.values = ValueLog(arrow_type)
+
+    def prepare(self, array: pa.Array) -> _LoggedBatch:
+        return _LoggedBatch(self.values, as_array(array, self.values.arrow_type))
+
+    def get(self, slots: I64) -> pa.Array:
+        return self.values.get(slots)
+
+    def clear(self, slots: I64) -> None:
+        self.values.clear(slots)
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes
+
+
+@dataclass(frozen=True)
+class _LoggedBatch:
+    stored: ValueLog
+    array: pa.Array
+
+    def matches_slots(self, rows: I64, slots: I64) -> Bools:
+        return values_equal(self._take(rows), self.stored.get(slots))
+
+    def matches_rows(self, rows: I64, others: I64) -> Bools:
+        return values_equal(self._take(rows), self._take(others))
+
+    def store(self, rows: I64, slots: I64) -> None:
+        self.stored.set(slots, self._take(rows))
+
+    def _take(self, rows: I64) -> pa.Array:
+        if len(rows) == len(self.array) and len(rows) and rows[0] == 0 and (np.diff(rows) == 1).all():
+            return self.array
+        return self.array.take(pa.array(rows))
+
+
+def restore_keys(columns: list[KeyColumn], tables: Mapping[str, pa.Table], slots: I64) -> None:
+    """Fills empty columns from the ``key<i>`` columns of a snapshot."""
+    rows = np.arange(len(slots))
+    for i, column in enumerate(columns):
+        column.prepare(tables["keys"][f"key{i}"]).store(rows, slots)

@@ -1,0 +1,136 @@
+"""A column of values addressed by slot: what an operator keeps per key beside its :class:`KeyIndex`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from . import int128
+from .base import State
+from .buffers import I64, INT128, Bools, Raw, raw_values, storage_dtype
+from .fixed_values import FixedValues
+from .value_log import ValueLog
+
+
+class SlotColumn(State):
+    """Values of one Arrow type; a slot never written is NULL, and the column grows to the slots it is given.
+
+    Fixed-width types live in numpy arrays and offer raw access (:meth:`values`, :meth:`put`, :meth:`add`,
+    :meth:`minimum`, :meth:`maximum`); other types live in a log of Arrow chunks. DECIMAL's raw values are of
+    dtype :data:`INT128`.
+    """
+
+    def __init__(self, arrow_type: pa.DataType) -> None:
+        self.type = arrow_type
+        self._fixed = FixedValues(arrow_type) if storage_dtype(arrow_type) is not None else None
+        self._log = None if self._fixed is not None else ValueLog(arrow_type)
+
+    @property
+    def _store(self) -> FixedValues | ValueLog:
+        store = self._fixed or self._log
+        assert store is not None
+        return store
+
+    @property
+    def _raw(self) -> FixedValues:
+        assert self._fixed is not None, f"{self.type} has no raw values"
+        return self._fixed
+
+    def get(self, slots: I64) -> pa.Array:
+        """The values; NULL where a slot is unset or negative."""
+        return self._store.get(slots)
+
+    def set(self, slots: I64, values: pa.Array) -> None:
+        """Among equal slots the last one wins."""
+        assert len(slots) == len(values), f"{len(slots)} slots, {len(values)} values"
+        self._store.set(slots, values)
+
+    def clear(self, slots: I64) -> None:
+        """Back to NULL."""
+        self._store.clear(slots)
+
+    def values(self, slots: I64) -> Raw:
+        """A copy of the raw values; 0 where NULL or where a slot is negative."""
+        return self._raw.read(slots)[0]
+
+    def is_set(self, slots: I64) -> Bools:
+        """True where the value is not NULL."""
+        if self._fixed is not None:
+            return self._fixed.read(slots)[1]
+        return np.asarray(self.get(slots).is_valid().to_numpy(zero_copy_only=False), np.bool_)
+
+    def put(self, slots: I64, values: Raw) -> None:
+        """:meth:`set` with raw values, none of them NULL."""
+        self._raw.write(slots, values, None)
+
+    def add(self, slots: I64, values: Raw, *, unique: bool = False) -> None:
+        """Adds raw values to their slots, NULL counting as 0; equal slots add up. ``unique``: no slot comes
+        twice.
+
+        Integers wrap around as Flink's BIGINT does. Raises OverflowError where a DECIMAL exceeds 38 digits;
+        the column is then unchanged.
+        """
+        store = self._raw
+        store.reserve_for(slots)
+        if store.data.dtype == INT128:
+            int128.add_at(store.data, slots, values, unique=unique)
+        else:
+            np.add.at(store.data, slots, values.astype(store.data.dtype, copy=False))
+        store.valid[slots] = True
+
+    def minimum(self, slots: I64, values: Raw) -> None:
+        """Lowers the slots to ``values``; NULL counts as nothing, NaN as the greatest value."""
+        self._extremum(slots, values, np.fmin)
+
+    def maximum(self, slots: I64, values: Raw) -> None:
+        """Raises the slots to ``values``; NULL counts as nothing, NaN as the greatest value."""
+        self._extremum(slots, values, np.maximum)
+
+    def _extremum(self, slots: I64, values: Raw, function: np.ufunc) -> None:
+        store = self._raw
+        store.reserve_for(slots)
+        values = values.astype(store.data.dtype, copy=False)
+        first = ~store.valid[slots]
+        store.data[slots[first]] = values[first]
+        store.valid[slots] = True
+        if store.data.dtype == INT128:
+            int128.extremum_at(store.data, slots, values, largest=function is np.maximum)
+            return
+        with np.errstate(invalid="ignore"):  # NaN is a value here
+            function.at(store.data, slots, values)
+
+    def snapshot(self) -> dict[str, pa.Table]:
+        return self._store.snapshot()
+
+    def restore(self, tables: Mapping[str, pa.Table]) -> None:
+        self._store.restore(dict(tables))
+
+    @property
+    def nbytes(self) -> int:
+        return self._store.nbytes
+
+    @property
+    def row_count(self) -> int:
+        """Slots that are not NULL."""
+        return int(np.count_nonzero(self.is_set(self._slots())))
+
+    def read(self) -> pa.Table:
+        """``slot`` and ``value`` of every slot that is not NULL."""
+        slots = self._slots()
+        slots = slots[self.is_set(slots)]
+        return pa.table({"slot": pa.array(slots), "value": self.get(slots)})
+
+    def _slots(self) -> I64:
+        return np.arange(len(self._fixed.data) if self._fixed is not None else self._log_size())
+
+    def _log_size(self) -> int:
+        assert self._log is not None
+        return self._log.size
+
+
+def raw(values: pa.Array) -> Raw:
+    """The raw values of an Arrow array without NULLs, as :meth:`SlotColumn.add` takes them."""
+    assert values.null_count == 0
+    return raw_values(values)

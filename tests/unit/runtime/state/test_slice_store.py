@@ -1,0 +1,103 @@
+"""SliceStore: rows land in their slices, slices merge by a geometric rule and are dropped in bulk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamsql.runtime.state.base import IMMUTABLE_PREFIX
+from streamsql.runtime.state.slice_store import SliceStore
+
+SCHEMA = pa.schema([("v", pa.int64())])
+
+
+def rows(values: list[int]) -> pa.RecordBatch:
+    return pa.record_batch([pa.array(values, pa.int64())], schema=SCHEMA)
+
+
+def content(store: SliceStore) -> dict[int, list[int]]:
+    return {end: [v for b in store.batches(end) for v in b["v"].to_pylist()] for end in store.slices()}
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("append"), st.lists(st.integers(0, 6))),
+            st.tuples(st.just("drop"), st.integers(0, 6)),
+            st.tuples(st.just("merge"), st.integers(0, 6)),
+            st.tuples(st.just("restore"), st.none()),
+        )
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_behaves_like_a_dict_of_lists(steps: list[tuple[str, list[int] | int | None]]) -> None:
+    store, model, counter = SliceStore(SCHEMA), dict[int, list[int]](), 0
+    for action, argument in steps:
+        if isinstance(argument, list):
+            values = list(range(counter, counter + len(argument)))
+            counter += len(values)
+            store.append(np.array(argument, np.int64) * 1000, rows(values))
+            for end, value in zip(argument, values, strict=True):
+                model.setdefault(end * 1000, []).append(value)
+        elif argument is None:
+            tables = store.snapshot()
+            store = SliceStore(SCHEMA)
+            store.restore(tables)
+        elif action == "drop":
+            gone = sorted(end for end in model if end <= argument * 1000)
+            assert store.drop_until(argument * 1000) == gone
+            model = {end: values for end, values in model.items() if end not in gone}
+        elif argument * 1000 in model:
+            model[argument * 1000] = [sum(model[argument * 1000])]
+            store.replace(argument * 1000, rows(model[argument * 1000]))
+        assert content(store) == model
+        assert store.slices() == sorted(model)
+        assert store.min_slice == (min(model) if model else None)
+        assert store.row_count == sum(map(len, model.values()))
+    assert sorted(store.read()["v"].to_pylist()) == sorted(v for values in model.values() for v in values)
+
+
+def test_needs_merge_when_new_rows_outnumber_merged_ones() -> None:
+    store = SliceStore(SCHEMA)
+    assert not store.needs_merge(1000)
+    store.append(np.full(4096, 1000), rows([0] * 4096))
+    assert not store.needs_merge(1000)
+    store.append(np.full(1, 1000), rows([0]))
+    assert store.needs_merge(1000)
+    store.replace(1000, rows([0] * 5000))
+    store.append(np.full(5000, 1000), rows([0] * 5000))
+    assert not store.needs_merge(1000)
+    copy = SliceStore(SCHEMA)
+    copy.restore(store.snapshot())
+    for each in (store, copy):
+        each.append(np.full(1, 1000), rows([0]))
+        assert each.needs_merge(1000)
+
+
+def test_slices_between_are_those_of_a_window() -> None:
+    store = SliceStore(SCHEMA)
+    store.append(np.array([10, 20, 30, 40]), rows([1, 2, 3, 4]))
+    assert store.slices_between(10, 30) == [20, 30]
+    assert store.slices_between(40, 90) == []
+    assert store.read().to_pydict()["slice_end"][0].timestamp() == 0.01
+
+
+def test_unchanged_slices_keep_their_table_names() -> None:
+    store = SliceStore(SCHEMA)
+    store.append(np.array([10, 20]), rows([1, 2]))
+    first = store.snapshot()
+    store.append(np.array([20]), rows([3]))
+    second = store.snapshot()
+    shared = [n for n in first if n.startswith(IMMUTABLE_PREFIX) and n in second]
+    assert [first[n]["v"].to_pylist() for n in shared] == [[1]]
+    assert first["slices"]["slice_end"].to_pylist() == [10, 20]
+
+
+def test_rows_are_split_without_copying() -> None:
+    store = SliceStore(SCHEMA)
+    batch = rows(list(range(1000)))
+    before = pa.total_allocated_bytes()
+    store.append(np.repeat(np.array([10, 20]), 500), batch)
+    assert pa.total_allocated_bytes() - before < 1000
