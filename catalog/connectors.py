@@ -6,7 +6,7 @@ A connector module registers its descriptor here by being listed in :data:`CONNE
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from streamsql.changelog import ChangelogMode
@@ -57,6 +57,7 @@ class ConnectorDescriptor:
 
     ``metadata``: key → (type, writable). ``formats``: the formats it accepts (empty: it has none of its own).
     ``sink_modes``: changelog modes its sink takes. ``needs_primary_key``: refuse a table without one.
+    ``validate``: the rules between options, without I/O; called at the end of :func:`table_options`.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ConnectorDescriptor:
     source_mode: ChangelogMode = ChangelogMode.INSERT_ONLY
     needs_primary_key: bool = False
     description: str = ""
+    validate: Callable[[TableDefinition, TableOptions], None] | None = None
 
 
 CONNECTORS: dict[str, ConnectorDescriptor] = {}
@@ -122,6 +124,13 @@ class TableOptions:
             return self.value_format.descriptor.changelog_mode
         return self.connector.source_mode
 
+    @property
+    def sink_modes(self) -> tuple[ChangelogMode, ...]:
+        """The changelogs an INSERT into the table may carry: a changelog format writes deletions too."""
+        if self.value_format is not None and self.value_format.descriptor.changelog_mode is ChangelogMode.RETRACT:
+            return (ChangelogMode.INSERT_ONLY, ChangelogMode.RETRACT)
+        return self.connector.sink_modes
+
 
 def table_options(table: TableDefinition, overrides: Mapping[str, str] | None = None) -> TableOptions:
     """Validate and type a table's WITH options (``overrides`` come from an OPTIONS hint).
@@ -147,12 +156,15 @@ def table_options(table: TableDefinition, overrides: Mapping[str, str] | None = 
             key_given[key[len(key_prefix) :]] = text
         else:
             own[key] = text
-    return TableOptions(
+    typed = TableOptions(
         connector,
         Options(declared, own, owner),
         _format(value_name, value_given, connector, owner) if value_name and connector.formats else None,
         _format(key_name, key_given, connector, owner) if key_name and connector.formats else None,
     )
+    if connector.validate is not None:
+        connector.validate(table, typed)
+    return typed
 
 
 def _format(name: str, given: Mapping[str, str], connector: ConnectorDescriptor, owner: str) -> FormatChoice:
