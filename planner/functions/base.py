@@ -1,7 +1,7 @@
-"""What a built-in function is: name, signatures, result type, DuckDB form, documentation, as one record.
+"""What a built-in function is: name, signatures, result type, DuckDB form and documentation, as one record.
 
 The documentation page, completion and the binder read the same records. A function is written once, in the
-file of its category.
+file of its category, with ``scalar(...)`` or ``aggregate(...)``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from streamsql.datatypes import DataType
+from streamsql.datatypes import DataType, Root
+
+from .signatures import Signature
 
 if TYPE_CHECKING:
     from ..expressions import Call, Expr
@@ -34,10 +36,6 @@ class CompileContext:
     watermark_sql: Callable[[str], str] | None = None
 
 
-Infer = Callable[[Sequence["Expr"]], DataType]
-Compile = Callable[["Invocation"], str]
-
-
 @dataclass(frozen=True)
 class Invocation:
     """One call being compiled: the call, the SQL of each argument, and the context."""
@@ -54,31 +52,61 @@ class Invocation:
     def type(self) -> DataType:
         return self.call.type
 
+    @property
+    def volatile(self) -> bool:
+        """Whether DuckDB would evaluate an argument anew at each mention, or refuse TRY around it."""
+        return any(is_volatile(a) for a in self.call.args)
+
+    def constant(self, i: int) -> object:
+        """The value of argument ``i`` if it is a literal, else None."""
+        return literal_value(self.call.args[i]) if i < len(self.args) else None
+
+    def text(self, i: int, what: str) -> str:
+        """Argument ``i``, which must be a string constant. Raises UnsupportedError naming ``what``."""
+        from streamsql.errors import UnsupportedError
+
+        value = self.constant(i)
+        if not isinstance(value, str):
+            raise UnsupportedError(
+                f"{self.call.function.name} needs a constant {what}", hint="write it as a literal"
+            )
+        return value
+
+
+Infer = Callable[[Sequence["Expr"]], DataType]
+Compile = Callable[[Invocation], str]
+Coerce = Callable[[Sequence["Expr"]], Sequence["Expr"]]
+
 
 @dataclass(frozen=True, eq=False)
 class FunctionDef:
     """One scalar function or operator.
 
-    ``infer`` gets the bound arguments and returns the result type or raises TypeMismatch; ``coerce`` may put
-    casts around arguments before that. ``compile`` returns DuckDB SQL; the compiler casts its value to the
-    result type unless ``exact`` says that it already has it.
+    The binder matches the arguments against ``signatures``, lets ``coerce`` put casts around them, and asks
+    ``infer`` for the result type; both may raise TypeMismatch. ``compile`` returns DuckDB SQL; the compiler casts
+    its value to the result type unless ``exact`` says that it already has it. ``form`` is how EXPLAIN writes it.
     """
 
     name: str
     category: str
-    signatures: tuple[str, ...]
+    signatures: tuple[Signature, ...]
     result: str
     description: str
     infer: Infer
     compile: Compile
     aliases: tuple[str, ...] = ()
-    coerce: Callable[[Sequence[Expr]], Sequence[Expr]] | None = None
-    arity: tuple[int, int | None] = (0, None)
+    coerce: Coerce | None = None
     deterministic: bool = True
+    volatile: bool = False  # DuckDB evaluates it at each mention
     exact: bool = False
-    form: str = "call"  # call, infix, prefix, postfix or special: how EXPLAIN writes it
+    form: str = "call"
     render: Callable[[Call], str] | None = None
+    syntax: tuple[str, ...] = ()  # as documented, where a signature does not say it
     user_defined: bool = False
+
+    def usage(self) -> tuple[str, ...]:
+        """The ways to write it, for documentation and error texts."""
+        return self.syntax or tuple(f"{self.name}{s}" for s in self.signatures)
 
     def text(self, call: Call) -> str:
         """Flink-like text of a call."""
@@ -106,6 +134,20 @@ class BatchAggregate:
     order: str | None = None
     options: dict[str, object] = field(default_factory=dict)
 
+    def over(self, condition: str | None = None) -> str:
+        """The FILTER clause of the aggregate and one more condition, or an empty text."""
+        conditions = [c for c in (self.filter, condition) if c]
+        return f" FILTER (WHERE {' AND '.join(f'({c})' for c in conditions)})" if conditions else ""
+
+    @property
+    def distinct_sql(self) -> str:
+        return "DISTINCT " if self.distinct else ""
+
+    def ordered(self, key: str | None = None) -> str:
+        """An ORDER BY inside the aggregate by arrival, or an empty text."""
+        order = key or self.order
+        return f" ORDER BY {order}" if order else ""
+
 
 @dataclass(frozen=True, eq=False)
 class AggregateDef:
@@ -117,13 +159,150 @@ class AggregateDef:
 
     name: str
     category: str
-    signatures: tuple[str, ...]
+    signatures: tuple[Signature, ...]
     result: str
     description: str
     infer: Infer
     compile_batch: Callable[[BatchAggregate], str]
     aliases: tuple[str, ...] = ()
-    coerce: Callable[[Sequence[Expr]], Sequence[Expr]] | None = None
-    arity: tuple[int, int | None] = (1, 1)
+    coerce: Coerce | None = None
     kind: str = "aggregate"
     deterministic: bool = True
+    syntax: tuple[str, ...] = ()
+    user_defined: bool = False
+
+    def usage(self) -> tuple[str, ...]:
+        """The ways to write it, for documentation and error texts."""
+        return self.syntax or tuple(f"{self.name}{s}" for s in self.signatures)
+
+
+# -- writing records -------------------------------------------------------------------------------------------
+
+
+def any_nullable(args: Sequence[Expr]) -> bool:
+    """Whether one of the arguments may be NULL."""
+    return any(a.type.nullable for a in args)
+
+
+def result_type(result: DataType | Infer, nullable: str) -> Infer:
+    """The inference for a fixed type, or for a rule, with nullability ``args``, ``always``, ``never`` or ``rule``."""
+
+    def infer(args: Sequence[Expr]) -> DataType:
+        found = result if isinstance(result, DataType) else result(args)
+        if nullable == "rule":
+            return found
+        return found.with_nullable({"always": True, "never": False}.get(nullable, any_nullable(args)))
+
+    return infer
+
+
+def template(sql: str) -> Compile:
+    """Compile by filling ``{0}``, ``{1}`` … of a SQL text; ``{args}`` is all of them."""
+    return lambda inv: sql.format(*inv.args, args=", ".join(inv.args))
+
+
+def scalar(
+    name: str,
+    category: str,
+    signature: str | Sequence[str],
+    result: DataType | Infer,
+    sql: str | Compile,
+    description: str,
+    *,
+    nullable: str = "args",
+    result_text: str | None = None,
+    **options: object,
+) -> FunctionDef:
+    """A function record. ``signature`` as ``(STRING, INT[, INT])``; ``sql`` is a template or a callable."""
+    signatures = (signature,) if isinstance(signature, str) else tuple(signature)
+    text = result_text or (
+        result.sql(nullability=False) if isinstance(result, DataType) else "type of the arguments"
+    )
+    return FunctionDef(
+        name,
+        category,
+        tuple(Signature.parse(s) for s in signatures),
+        text,
+        description,
+        result_type(result, nullable),
+        template(sql) if isinstance(sql, str) else sql,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def literal_value(expr: Expr) -> object:
+    """The value of a literal, also below casts that keep it (a typed string or number), else None."""
+    from ..expressions import Cast, Literal
+
+    while isinstance(expr, Cast) and expr.type.is_string == expr.arg.type.is_string:
+        expr = expr.arg
+    return expr.value if isinstance(expr, Literal) else None
+
+
+def is_volatile(expr: Expr) -> bool:
+    """Whether the tree holds a function that DuckDB evaluates at each mention (RAND, UUID)."""
+    from ..expressions import Call, walk
+
+    return any(isinstance(e, Call) and e.function.volatile for e in walk(expr))
+
+
+# -- writing SQL -----------------------------------------------------------------------------------------------
+
+_INLINE_LIMIT = 60  # a longer operand is computed once and named, so that SQL text stays linear in the query
+
+
+def let(sql: str, body: Callable[[str], str], *, volatile: bool = False) -> str:
+    """SQL for ``body`` of an operand that it mentions several times.
+
+    A short operand is repeated (DuckDB shares equal sub-expressions); a long one is bound to a lambda parameter.
+    """
+    if not volatile and len(sql) <= _INLINE_LIMIT and "(SELECT" not in sql:
+        return body(sql)
+    name = fresh_name(sql, body("?"))
+    return f"list_transform([{sql}], lambda {name}: {body(name)})[1]"
+
+
+def fresh_name(*texts: str) -> str:
+    """A lambda parameter that occurs in none of the SQL texts."""
+    n = 0
+    while any(f"_x{n}" in t for t in texts):
+        n += 1
+    return f"_x{n}"
+
+
+def quote(text: str) -> str:
+    """A SQL string literal.
+
+    >>> quote("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A quoted SQL identifier.
+
+    >>> identifier('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+_BITS = {Root.TINYINT: 8, Root.SMALLINT: 16, Root.INT: 32, Root.BIGINT: 64}
+
+
+def wrap(sql: str, root: Root) -> str:
+    """Java's narrowing: the low bits of a wider integer, as the integer type ``root``."""
+    half, mask = 1 << (_BITS[root] - 1), (1 << _BITS[root]) - 1
+    name = {Root.INT: "INTEGER"}.get(root, root.value)
+    return f"CAST(((({sql}) + {half}) & {mask}) - {half} AS {name})"
+
+
+def cast(sql: str, type_sql: str) -> str:
+    """``CAST(sql AS type)``."""
+    return f"CAST({sql} AS {type_sql})"
+
+
+def local(sql: str, type_: DataType) -> str:
+    """A timestamp as wall-clock time: a TIMESTAMP_LTZ is read in the session zone."""
+    return cast(sql, "TIMESTAMP") if type_.root is Root.TIMESTAMP_LTZ else sql
