@@ -1,6 +1,8 @@
-"""What fits at the cursor: a pure function from text and cursor to kinds of things (tables, columns, options …).
+"""What fits at the cursor: a pure function from text and cursor to kinds of things (tables, columns, options
+…).
 
-The names themselves come from the catalog (``completer.py``), so this file is tested without a terminal or an engine.
+The names themselves come from the catalog (``completer.py``), so this file is tested without a terminal or an
+engine.
 """
 
 from __future__ import annotations
@@ -37,8 +39,9 @@ class Kind(Enum):
 class Suggestion:
     """One kind of thing that fits.
 
-    ``names`` are given by the text or the grammar (KEYWORD, NAME, TYPE); ``relations`` are whose columns fit (COLUMN);
-    ``connector`` is the one chosen in the same WITH list (OPTION), ``path`` the part before the last dot (TABLE).
+    ``names`` are given by the text or the grammar (KEYWORD, NAME, TYPE); ``relations`` are whose columns fit
+    (COLUMN); ``connector`` is the one chosen in the same WITH list (OPTION), ``path`` the part before the
+    last dot (TABLE).
     """
 
     kind: Kind
@@ -50,8 +53,8 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Completion:
-    """``text[start:cursor]`` is what has been typed of the word, without an opening quote. ``quote`` is ``'``, a
-    backtick, or empty; ``given`` holds names already used in the same list."""
+    """``text[start:cursor]`` is what has been typed of the word, without an opening quote. ``quote`` is
+    ``'``, a backtick, or empty; ``given`` holds names already used in the same list."""
 
     start: int
     prefix: str
@@ -72,17 +75,16 @@ FUNCTIONS, DATABASES, CATALOGS = (
     Suggestion(Kind.CATALOG),
 )
 JOBS, SESSION_OPTIONS = Suggestion(Kind.JOB), Suggestion(Kind.SESSION_OPTION)
-TYPES = Suggestion(
-    Kind.TYPE,
-    tuple(
-        ["ARRAY<", "BIGINT", "BOOLEAN", "BYTES", "CHAR(", "DATE", "DECIMAL(", "DOUBLE", "FLOAT", "INT", "MAP<", "MULTISET<", "ROW<", "SMALLINT", "STRING", "TIME", "TIMESTAMP(3)", "TIMESTAMP_LTZ(3)", "TINYINT", "VARBINARY(", "VARCHAR("]
-    ),
-)
+_TYPE_TEXTS = """
+    ARRAY< BIGINT BOOLEAN BYTES CHAR( DATE DECIMAL( DOUBLE FLOAT INT MAP< MULTISET< ROW< SMALLINT STRING TIME
+    TIMESTAMP(3) TIMESTAMP_LTZ(3) TINYINT VARBINARY( VARCHAR(
+"""
+TYPES = Suggestion(Kind.TYPE, tuple(_TYPE_TEXTS.split()))
 START = keywords(
-    "SELECT|INSERT INTO|WITH|CREATE TABLE|CREATE TEMPORARY TABLE|CREATE VIEW|CREATE TEMPORARY VIEW|CREATE CATALOG"
-    "|CREATE DATABASE|CREATE FUNCTION|DROP TABLE|DROP VIEW|ALTER TABLE|SHOW TABLES|SHOW VIEWS|SHOW JOBS|SHOW FUNCTIONS"
-    "|SHOW CREATE TABLE|SHOW CATALOGS|SHOW DATABASES|SHOW COLUMNS FROM|DESCRIBE|EXPLAIN|EXPLAIN CHANGELOG_MODE"
-    "|EXECUTE STATEMENT SET|SET|RESET|USE|USE CATALOG|STOP JOB"
+    "SELECT|INSERT INTO|WITH|CREATE TABLE|CREATE TEMPORARY TABLE|CREATE VIEW|CREATE TEMPORARY VIEW"
+    "|CREATE CATALOG|CREATE DATABASE|CREATE FUNCTION|DROP TABLE|DROP VIEW|ALTER TABLE|SHOW TABLES|SHOW VIEWS"
+    "|SHOW JOBS|SHOW FUNCTIONS|SHOW CREATE TABLE|SHOW CATALOGS|SHOW DATABASES|SHOW COLUMNS FROM|DESCRIBE"
+    "|EXPLAIN|EXPLAIN CHANGELOG_MODE|EXECUTE STATEMENT SET|SET|RESET|USE|USE CATALOG|STOP JOB"
 )
 COMMANDS = Suggestion(Kind.COMMAND, ("HELP", "QUIT", "EXIT", "CLEAR"))
 QUERY_STARTS = keywords("SELECT|WITH|VALUES")
@@ -93,8 +95,8 @@ HEADS: dict[str, tuple[Suggestion, ...]] = {
     "USE CATALOG": (CATALOGS,),
     "SHOW": (
         keywords(
-            "TABLES|VIEWS|COLUMNS FROM|CREATE TABLE|CREATE VIEW|CATALOGS|DATABASES|CURRENT CATALOG|CURRENT DATABASE"
-            "|FUNCTIONS|USER FUNCTIONS|JOBS|MODULES|PARTITIONS"
+            "TABLES|VIEWS|COLUMNS FROM|CREATE TABLE|CREATE VIEW|CATALOGS|DATABASES|CURRENT CATALOG"
+            "|CURRENT DATABASE|FUNCTIONS|USER FUNCTIONS|JOBS|MODULES|PARTITIONS"
         ),
     ),
     "SHOW CURRENT": (keywords("CATALOG|DATABASE"),),
@@ -142,7 +144,8 @@ HEADS: dict[str, tuple[Suggestion, ...]] = {
     "RESET": (SESSION_OPTIONS,),
     "EXPLAIN": (
         keywords(
-            "PLAN FOR|CHANGELOG_MODE|ESTIMATED_COST|JSON_EXECUTION_PLAN|SELECT|INSERT INTO|STATEMENT SET BEGIN"
+            "PLAN FOR|CHANGELOG_MODE|ESTIMATED_COST|JSON_EXECUTION_PLAN|SELECT|INSERT INTO"
+            "|STATEMENT SET BEGIN"
         ),
     ),
     "EXECUTE": (keywords("STATEMENT SET BEGIN|INSERT INTO"),),
@@ -156,12 +159,12 @@ OPTIONAL_WORDS = frozenset(
 HEAD_WORDS_MAX = 6
 
 AFTER_TABLE = keywords(
-    "WHERE|GROUP BY|JOIN|LEFT JOIN|INNER JOIN|FULL OUTER JOIN|CROSS JOIN|AS|HAVING|ORDER BY|LIMIT|UNION ALL|UNION"
-    "|FOR SYSTEM_TIME AS OF|ON|EXCEPT|INTERSECT"
+    "WHERE|GROUP BY|JOIN|LEFT JOIN|INNER JOIN|FULL OUTER JOIN|CROSS JOIN|AS|HAVING|ORDER BY|LIMIT|UNION ALL"
+    "|UNION|FOR SYSTEM_TIME AS OF|ON|EXCEPT|INTERSECT"
 )
 IN_EXPRESSION = keywords(
-    "AND|OR|NOT|IN|BETWEEN|LIKE|IS NULL|IS NOT NULL|CASE|WHEN|THEN|ELSE|END|CAST(|INTERVAL|DISTINCT|EXISTS|TRUE|FALSE"
-    "|NULL|CURRENT_TIMESTAMP|CURRENT_DATE|OVER|PARTITION BY|FILTER (WHERE|AS|ASC|DESC"
+    "AND|OR|NOT|IN|BETWEEN|LIKE|IS NULL|IS NOT NULL|CASE|WHEN|THEN|ELSE|END|CAST(|INTERVAL|DISTINCT|EXISTS"
+    "|TRUE|FALSE|NULL|CURRENT_TIMESTAMP|CURRENT_DATE|OVER|PARTITION BY|FILTER (WHERE|AS|ASC|DESC"
 )
 CLAUSES = {
     "SELECT": keywords("FROM"),
@@ -221,7 +224,7 @@ class Place:
     def last(self) -> str:
         return self.words[-1] if self.words else ""
 
-    # -- strings -------------------------------------------------------------------------------------------------
+    # -- strings ---------------------------------------------------------------------------------------------
     def in_string(self) -> list[Suggestion]:
         """Inside ``'…'``: an option key or value, a session option, a job id, or nothing."""
         if self.words[:1] in (["SET"], ["RESET"]) and len(self.words) == 1:
@@ -236,7 +239,7 @@ class Place:
         return [Suggestion(Kind.OPTION, connector=self._connector())]
 
     def _in_options(self) -> bool:
-        """Inside the list of ``WITH (…)``, ``SET (…)``, ``RESET (…)`` or ``OPTIONS(…)`` of a DDL statement."""
+        """Inside the list of ``WITH (…)``, ``SET (…)`` or ``RESET (…)`` of a DDL statement."""
         if not self.groups or self.words[0] not in ("CREATE", "ALTER"):
             return False
         group = self.groups[-1]
@@ -247,7 +250,8 @@ class Place:
         return self.statement.text[token.start : token.end].strip("'") if token.kind == "string" else ""
 
     def _pairs(self) -> Iterable[tuple[int, int]]:
-        """Positions of key and value of each ``'key' = 'value'`` in the list around the place, also behind it."""
+        """Positions of key and value of each ``'key' = 'value'`` in the list around the place, also behind
+        it."""
         items = self.statement.level(self.groups[-1])
         for position, i in enumerate(items[1:-1], 1):
             if self.statement.words[i] == "=":
@@ -265,7 +269,7 @@ class Place:
             frozenset(self._literal(key) for key, _ in self._pairs()) if self._in_options() else frozenset()
         )
 
-    # -- names and keywords ----------------------------------------------------------------------------------------
+    # -- names and keywords ----------------------------------------------------------------------------------
     def in_code(self) -> list[Suggestion]:
         if not self.words:
             return [START, COMMANDS]
@@ -318,7 +322,7 @@ class Place:
         return before == "," and self._clause(i) == "FROM"
 
     def _clause(self, count: int) -> str:
-        """The word that opened the clause around a place: SELECT, FROM, WHERE, ON, BY, HAVING … or nothing."""
+        """The word that opened the clause around a place: SELECT, FROM, WHERE, ON, BY … or nothing."""
         group = self.groups[-1] if self.groups else None
         for i in reversed(self.statement.select_around(group, count)):
             word = self.statement.words[i]
@@ -375,12 +379,12 @@ class Place:
             return [keywords("WITH (|AS|LIKE|PARTITIONED BY (|COMMENT")]
         return []
 
-    # -- queries -------------------------------------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------------------------
     def _query(self) -> list[Suggestion]:
         if self._takes_table(self.count - 1, self.last):
-            more = [TABLE_STARTS] if self.last in ("FROM", "JOIN", ",") else []
-            names = self._with_names()
-            return [TABLES, *([names] if names.names else []), *more]
+            starts = [TABLE_STARTS] if self.last in ("FROM", "JOIN", ",") else []
+            queries = self._with_names()
+            return [TABLES, *([queries] if queries.names else []), *starts]
         special = self._special()
         if special is not None:
             return special

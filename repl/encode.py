@@ -1,8 +1,8 @@
 """Rows as JSON objects and as CSV lines, for programs that read our output.
 
-JSON: decimals keep all digits, timestamps are ISO 8601 (TIMESTAMP_LTZ in UTC with ``Z``), bytes are base64, rows and
-maps are objects, NaN and the infinities are strings. CSV: NULL is an empty field, an empty text is ``""``; nested
-values are JSON.
+JSON: decimals keep all digits, timestamps are ISO 8601 (TIMESTAMP_LTZ in UTC with ``Z``), bytes are base64,
+rows and maps are objects, NaN and the infinities are strings. CSV: NULL is an empty field, an empty text is
+``""``; nested values are JSON.
 """
 
 from __future__ import annotations

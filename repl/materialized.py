@@ -1,7 +1,7 @@
 """The result table that a changelog describes, kept row by row for showing.
 
-In: rows with kinds. Kept: the rows as of now, in the order they came; an update stays in its place. With an upsert key
-a row replaces the one of its key; without one a deletion takes away one equal row.
+In: rows with kinds. Kept: the rows as of now, in the order they came; an update stays in its place. With an
+upsert key a row replaces the one of its key; without one a deletion takes away one equal row.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class MaterializedResult:
         self.dropped += 1
 
     def _squeeze(self) -> None:
-        """Takes the holes out; the hole of a pending +U stays the last known place of nothing and is forgotten."""
+        """Takes the holes out; the hole of a pending +U stays the last known place of nothing and is
+        forgotten."""
         moved: dict[int, int] = {}
         kept: list[Row | None] = []
         for place, row in enumerate(self._places):

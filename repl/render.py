@@ -1,6 +1,7 @@
 """Values as text and rows as tables, in the layout of Flink's SQL client.
 
-Widths count terminal columns, so wide characters line up. Control characters are shown, never sent to the terminal.
+Widths count terminal columns, so wide characters line up. Control characters are shown, never sent to the
+terminal.
 
 Source: Flink's TableauStyle and its CAST(… AS STRING) rules.
 """
@@ -26,7 +27,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-# -- one value -----------------------------------------------------------------------------------------------------
+# -- one value -----------------------------------------------------------------------------------------------
 def formatter(t: DataType, zone: dt.tzinfo) -> Formatter:
     """The function that writes non-null values of a type; TIMESTAMP_LTZ is shown in ``zone``."""
     match t.root:
@@ -141,7 +142,8 @@ def seconds(v: Any) -> str:
         millis = v.days * 86_400_000 + int(v.nanoseconds) // 1_000_000
     rest, ms = divmod(abs(millis), 1000)
     days, rest = divmod(rest, 86_400)
-    return f"{'-' if millis < 0 else '+'}{days} {rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}.{ms:03d}"
+    sign = "-" if millis < 0 else "+"
+    return f"{sign}{days} {rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}.{ms:03d}"
 
 
 class RowFormatter:
@@ -156,7 +158,7 @@ class RowFormatter:
         return [self._null if v is None else f(v) for f, v in zip(self._formatters, row, strict=True)]
 
 
-# -- tables --------------------------------------------------------------------------------------------------------
+# -- tables --------------------------------------------------------------------------------------------------
 def width(text: str) -> int:
     """Terminal columns of a text.
 

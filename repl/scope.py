@@ -1,4 +1,5 @@
-"""Which relations and columns the text itself names around a place: FROM lists, subqueries, WITH queries, window functions.
+"""Which relations and columns the text itself names around a place: FROM lists, subqueries, WITH queries,
+window functions.
 
 Works on tokens, not on a parse tree, because the text is being typed and seldom parses.
 """
@@ -10,9 +11,8 @@ from functools import cached_property
 
 from streamsql.planner.highlight import Token, tokens
 
-FROM_ENDS = frozenset(
-    ["WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "UNION", "EXCEPT", "INTERSECT", "MINUS", "QUALIFY", "EMIT"]
-)
+_FROM_ENDS = "WHERE GROUP HAVING WINDOW ORDER LIMIT OFFSET FETCH UNION EXCEPT INTERSECT MINUS QUALIFY EMIT"
+FROM_ENDS = frozenset(_FROM_ENDS.split())
 SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS"})
 WINDOW_FUNCTIONS = frozenset({"TUMBLE", "HOP", "CUMULATE", "SESSION"})
 WINDOW_COLUMNS = ("window_start", "window_end", "window_time")
@@ -21,8 +21,9 @@ SUBQUERY_DEPTH_MAX = 8  # a WITH query that names itself must end somewhere
 
 @dataclass(frozen=True)
 class Relation:
-    """Something FROM names. ``table`` is the catalog name to look up (as typed, unquoted) or None; ``columns`` are known
-    from the text alone; ``parts`` are relations whose columns it has as well (``SELECT *`` of a subquery)."""
+    """Something FROM names. ``table`` is the catalog name to look up (as typed, unquoted) or None;
+    ``columns`` are known from the text alone; ``parts`` are relations whose columns it has as well (``SELECT
+    *`` of a subquery)."""
 
     alias: str
     table: str | None = None
@@ -78,12 +79,14 @@ class Statement:
         return stack
 
     def level(self, group: int | None) -> list[int]:
-        """The tokens directly inside a group (None: the statement); a nested group appears as its "(" alone."""
+        """The tokens directly inside a group (None: the statement); a nested group appears as its "("
+        alone."""
         start, end = (-1, len(self.tokens)) if group is None else (group, self.closing[group])
         return [i for i in range(start + 1, end) if self.opening[i] == group and self.words[i] != ")"]
 
     def select_around(self, group: int | None, count: int) -> list[int]:
-        """Of the tokens directly in a group, those of the SELECT that holds place ``count`` (before that token)."""
+        """Of the tokens directly in a group, those of the SELECT that holds place ``count`` (before that
+        token)."""
         segment: list[int] = []
         for i in self.level(group):
             if self.words[i] in SET_OPERATORS:
@@ -94,7 +97,7 @@ class Statement:
                 segment.append(i)
         return segment
 
-    # -- relations -----------------------------------------------------------------------------------------------
+    # -- relations -------------------------------------------------------------------------------------------
     def relations(self, items: list[int], depth: int = 0) -> tuple[Relation, ...]:
         """What the FROM clause among ``items`` (one SELECT, one level) names."""
         found: list[Relation] = []
@@ -185,7 +188,7 @@ class Statement:
     def _names_in(self, group: int) -> tuple[str, ...]:
         return tuple(self.name(i) for i in self.level(group) if self.is_name(i))
 
-    # -- queries in the text ---------------------------------------------------------------------------------------
+    # -- queries in the text ---------------------------------------------------------------------------------
     def output(self, group: int, depth: int) -> tuple[tuple[str, ...], tuple[Relation, ...]]:
         """The column names of the query in a group, and the relations that its ``*`` stands for."""
         if depth > SUBQUERY_DEPTH_MAX:

@@ -112,7 +112,7 @@ def test_options_follow_the_connector() -> None:
     text = "CREATE TABLE t (a INT) WITH ('connector' = 'kafka', '|"
     found = at(text)
     assert one(text, Kind.OPTION).connector == "kafka"
-    assert (found.quote, found.prefix, found.given) == ("'", "", {"connector"})
+    assert (found.quote, found.prefix, found.given) == ("'", "", frozenset({"connector"}))
     assert (
         one("CREATE TABLE t (a INT) WITH ('to|', 'connector' = 'datagen')", Kind.OPTION).connector
         == "datagen"

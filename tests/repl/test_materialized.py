@@ -76,7 +76,7 @@ def test_a_slice() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=200), st.booleans())
 def test_any_changelog_gives_its_table(changes: list[tuple[int, int, bool]], keyed: bool) -> None:
-    """Random inserts, updates and deletions, in batches of any size, against a plain dictionary or counter."""
+    """Random inserts, updates and deletions, against a plain dictionary or counter."""
     result = MaterializedResult((0,) if keyed else None, 10_000)
     table: dict[int, int] = {}
     bag: Counter[tuple[int, int]] = Counter()
