@@ -1,4 +1,4 @@
-"""The connectors ``kafka`` and ``upsert-kafka``: their options, metadata columns, and the rules between options.
+"""The connectors ``kafka`` and ``upsert-kafka``: options, metadata columns, and the rules between options.
 
 Source: Flink 2.x Kafka connector, ``KafkaConnectorOptions`` and ``KafkaConnectorOptionsUtil``.
 """
@@ -41,7 +41,7 @@ _PROPERTIES = (
     ConfigOption(
         "properties.bootstrap.servers",
         required=True,
-        description="brokers to begin with, as host:port,host:port",
+        description="brokers to begin with: host:port,host:port",
     ),
     ConfigOption("properties.*", description="client properties: Kafka's names, or librdkafka's"),
 )
@@ -51,25 +51,25 @@ _BOUNDED = (
         choices=("unbounded", "latest-offset", "group-offsets", "timestamp", "specific-offsets"),
     ),
     ConfigOption("scan.bounded.specific-offsets", description="partition:0,offset:42;partition:1,offset:300"),
-    ConfigOption("scan.bounded.timestamp-millis", "int", description="epoch milliseconds; records of that time are not read"),
+    ConfigOption("scan.bounded.timestamp-millis", "int", description="epoch milliseconds, exclusive"),
 )  # fmt: skip
 _DISCOVERY = ConfigOption(
     "scan.topic-partition-discovery.interval",
     "duration",
     300_000,
-    "how often to look for new partitions; 0: never",
+    "time between looks for new partitions; 0: never",
 )
 _VALUE_FIELDS = ConfigOption(
     "value.fields-include",
     "enum",
     "ALL",
-    "whether the value holds the key columns too",
+    "whether the value has the key columns too",
     choices=("ALL", "EXCEPT_KEY"),
 )
 _KEY_PREFIX = ConfigOption(
     "key.fields-prefix",
     default="",
-    description="prefix of the key columns' names that the key format does not have",
+    description="start of the key columns' names that the message's key lacks",
 )
 _DELIVERY = ConfigOption(
     "sink.delivery-guarantee", "enum", "at-least-once", "what holds for rows when the job fails",
@@ -99,7 +99,8 @@ _KAFKA_OPTIONS = (
     *_BOUNDED,
     _DISCOVERY,
     ConfigOption(
-        "sink.partitioner", "enum", "default", "which partition a row goes to", choices=("default", "fixed", "round-robin")
+        "sink.partitioner", "enum", "default", "where a row goes to",
+        choices=("default", "fixed", "round-robin"),
     ),
     _DELIVERY,
     ConfigOption(
@@ -122,9 +123,7 @@ _UPSERT_OPTIONS = (
     *_BOUNDED,
     _DISCOVERY,
     ConfigOption("sink.buffer-flush.max-rows", "int", 0, "rows to collect before they are sent; 0: none"),
-    ConfigOption(
-        "sink.buffer-flush.interval", "duration", 0, "how long rows may be collected; 0: not at all"
-    ),
+    ConfigOption("sink.buffer-flush.interval", "duration", 0, "how long rows may be collected; 0: none"),
     _DELIVERY,
     *_TRANSACTIONS,
     *SCAN_OPTIONS,
@@ -134,7 +133,7 @@ _UPSERT_OPTIONS = (
 
 
 def validate(table: TableDefinition, options: TableOptions) -> None:
-    """The rules between the options of a ``kafka`` table. Raises ConfigError, ValidationError or UnsupportedError."""
+    """The rules between the options of a ``kafka`` table. Raises ConfigError or ValidationError."""
     owner = _owner(table)
     given = options.options
     if given["topic"] and "topic-pattern" in given:
@@ -184,7 +183,7 @@ def validate_upsert(table: TableDefinition, options: TableOptions) -> None:
     )
     if (rows > 0) != (interval > 0):
         raise ConfigError(
-            f"{owner}: 'sink.buffer-flush.max-rows' is {rows} and 'sink.buffer-flush.interval' is {interval} ms",
+            f"{owner}: of 'sink.buffer-flush.max-rows' and 'sink.buffer-flush.interval' only one is above 0",
             hint="set both above 0 to collect rows, or neither",
         )
     _check_common(options, owner)
@@ -201,7 +200,8 @@ def parse_offsets(text: str, key: str, owner: str) -> dict[int, int]:
         match = re.fullmatch(r"\s*partition\s*:\s*(\d+)\s*,\s*offset\s*:\s*(\d+)\s*", part)
         if match is None:
             raise ConfigError(
-                f"option '{key}' of {owner}: found '{text}', expected 'partition:0,offset:42;partition:1,offset:300'"
+                f"option '{key}' of {owner}: found '{text}', expected partition and offset pairs",
+                hint="'partition:0,offset:42;partition:1,offset:300'",
             )
         found[int(match[1])] = int(match[2])
     return found
@@ -279,8 +279,9 @@ def _check_bounded(options: TableOptions, owner: str) -> None:
         )
 
 
-def _check_needs(options: TableOptions, key: str, mode: str, value: str, needed: str, owner: str) -> None:
-    """``key``=``value`` and the option ``needed`` go together, neither without the other."""
+def _check_needs(options: TableOptions, mode: str, value: str, prefix: str, detail: str, owner: str) -> None:
+    """``prefix.mode``=``value`` and the option ``prefix.detail`` go together, neither without the other."""
+    key, needed = f"{prefix}.mode", f"{prefix}.{detail}"
     if mode == value and needed not in options.options:
         raise ConfigError(f"{owner}: '{key}'='{value}' needs the option '{needed}'")
     if mode != value and needed in options.options:
@@ -337,7 +338,7 @@ def _check_primary_key(table: TableDefinition, options: TableOptions, owner: str
     ):
         raise ValidationError(
             f"{owner}: a primary key cannot hold, since format '{choice.descriptor.name}' only appends",
-            hint="use the connector 'upsert-kafka', a changelog format such as 'debezium-json', or no primary key",
+            hint="use 'upsert-kafka', a changelog format such as 'debezium-json', or no primary key",
         )
 
 

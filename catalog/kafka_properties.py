@@ -1,7 +1,8 @@
-"""The ``properties.*`` options of Kafka tables: Java's names and librdkafka's, which of them pass through and to which client.
+"""The ``properties.*`` options of Kafka tables: Java's names and librdkafka's, and which client takes which.
 
-Kafka's documentation and Flink's examples use the Java client's names; the client here is librdkafka. Most names are the
-same; the rest is translated where the meaning is, and refused by name where it is not. A name neither knows is an error.
+Kafka's documentation and Flink's examples use the Java client's names; the client here is librdkafka. Most
+names are the same; the others are translated where the meaning is the same, and refused by name where it is
+not. A name that neither knows is an error.
 Source: librdkafka 2.16, CONFIGURATION.md; Apache Kafka 4.x, consumer and producer configuration.
 """
 
@@ -22,157 +23,55 @@ class Client(Enum):
     PRODUCER = "producer"
 
 
-_BOTH = frozenset(
-    [
-        "allow.auto.create.topics",
-        "api.version.request",
-        "api.version.request.timeout.ms",
-        "bootstrap.servers",
-        "broker.address.family",
-        "broker.address.ttl",
-        "client.dns.lookup",
-        "client.id",
-        "client.rack",
-        "connections.max.idle.ms",
-        "debug",
-        "enable.metrics.push",
-        "enable.sasl.oauthbearer.unsecure.jwt",
-        "enable.ssl.certificate.verification",
-        "https.ca.location",
-        "https.ca.pem",
-        "log.connection.close",
-        "log_level",
-        "max.in.flight",
-        "max.in.flight.requests.per.connection",
-        "message.copy.max.bytes",
-        "message.max.bytes",
-        "metadata.max.age.ms",
-        "metadata.recovery.rebootstrap.trigger.ms",
-        "metadata.recovery.strategy",
-        "receive.message.max.bytes",
-        "reconnect.backoff.jitter.ms",
-        "reconnect.backoff.max.ms",
-        "reconnect.backoff.ms",
-        "retry.backoff.max.ms",
-        "retry.backoff.ms",
-        "sasl.kerberos.keytab",
-        "sasl.kerberos.kinit.cmd",
-        "sasl.kerberos.min.time.before.relogin",
-        "sasl.kerberos.principal",
-        "sasl.kerberos.service.name",
-        "sasl.mechanism",
-        "sasl.mechanisms",
-        "sasl.oauthbearer.assertion.algorithm",
-        "sasl.oauthbearer.assertion.claim.aud",
-        "sasl.oauthbearer.assertion.claim.exp.seconds",
-        "sasl.oauthbearer.assertion.claim.iss",
-        "sasl.oauthbearer.assertion.claim.jti.include",
-        "sasl.oauthbearer.assertion.claim.nbf.seconds",
-        "sasl.oauthbearer.assertion.claim.sub",
-        "sasl.oauthbearer.assertion.file",
-        "sasl.oauthbearer.assertion.jwt.template.file",
-        "sasl.oauthbearer.assertion.private.key.file",
-        "sasl.oauthbearer.assertion.private.key.passphrase",
-        "sasl.oauthbearer.assertion.private.key.pem",
-        "sasl.oauthbearer.client.credentials.client.id",
-        "sasl.oauthbearer.client.credentials.client.secret",
-        "sasl.oauthbearer.client.id",
-        "sasl.oauthbearer.client.secret",
-        "sasl.oauthbearer.config",
-        "sasl.oauthbearer.extensions",
-        "sasl.oauthbearer.grant.type",
-        "sasl.oauthbearer.metadata.authentication.type",
-        "sasl.oauthbearer.method",
-        "sasl.oauthbearer.scope",
-        "sasl.oauthbearer.sub.claim.name",
-        "sasl.oauthbearer.token.endpoint.url",
-        "sasl.password",
-        "sasl.username",
-        "security.protocol",
-        "socket.blocking.max.ms",
-        "socket.connection.setup.timeout.ms",
-        "socket.keepalive.enable",
-        "socket.max.fails",
-        "socket.nagle.disable",
-        "socket.receive.buffer.bytes",
-        "socket.send.buffer.bytes",
-        "socket.timeout.ms",
-        "ssl.ca.certificate.stores",
-        "ssl.ca.location",
-        "ssl.ca.pem",
-        "ssl.certificate.location",
-        "ssl.certificate.pem",
-        "ssl.cipher.suites",
-        "ssl.crl.location",
-        "ssl.curves.list",
-        "ssl.endpoint.identification.algorithm",
-        "ssl.engine.id",
-        "ssl.engine.location",
-        "ssl.key.location",
-        "ssl.key.password",
-        "ssl.key.pem",
-        "ssl.keystore.location",
-        "ssl.keystore.password",
-        "ssl.providers",
-        "ssl.sigalgs.list",
-        "statistics.interval.ms",
-        "topic.metadata.propagation.max.ms",
-        "topic.metadata.refresh.fast.cnt",
-        "topic.metadata.refresh.fast.interval.ms",
-        "topic.metadata.refresh.interval.ms",
-        "topic.metadata.refresh.sparse",
-    ]
-)
-_CONSUMER = frozenset(
-    [
-        "auto.offset.reset",
-        "check.crcs",
-        "coordinator.query.interval.ms",
-        "enable.auto.commit",
-        "fetch.error.backoff.ms",
-        "fetch.max.bytes",
-        "fetch.message.max.bytes",
-        "fetch.min.bytes",
-        "fetch.queue.backoff.ms",
-        "fetch.wait.max.ms",
-        "group.id",
-        "group.instance.id",
-        "group.protocol",
-        "group.protocol.type",
-        "group.remote.assignor",
-        "heartbeat.interval.ms",
-        "isolation.level",
-        "max.partition.fetch.bytes",
-        "max.poll.interval.ms",
-        "partition.assignment.strategy",
-        "queued.max.messages.kbytes",
-        "queued.min.messages",
-        "session.timeout.ms",
-    ]
-)
-_PRODUCER = frozenset(
-    [
-        "acks",
-        "batch.num.messages",
-        "batch.size",
-        "compression.codec",
-        "compression.level",
-        "compression.type",
-        "delivery.timeout.ms",
-        "enable.idempotence",
-        "linger.ms",
-        "message.send.max.retries",
-        "message.timeout.ms",
-        "partitioner",
-        "queue.buffering.backpressure.threshold",
-        "queue.buffering.max.kbytes",
-        "queue.buffering.max.messages",
-        "queue.buffering.max.ms",
-        "request.required.acks",
-        "retries",
-        "sticky.partitioning.linger.ms",
-    ]
-)
+_BOTH_NAMES = """
+allow.auto.create.topics api.version.request api.version.request.timeout.ms bootstrap.servers
+broker.address.family broker.address.ttl client.dns.lookup client.id client.rack
+connections.max.idle.ms debug enable.metrics.push enable.sasl.oauthbearer.unsecure.jwt
+enable.ssl.certificate.verification https.ca.location https.ca.pem log.connection.close log_level
+max.in.flight max.in.flight.requests.per.connection message.copy.max.bytes message.max.bytes
+metadata.max.age.ms metadata.recovery.rebootstrap.trigger.ms metadata.recovery.strategy
+receive.message.max.bytes reconnect.backoff.jitter.ms reconnect.backoff.max.ms reconnect.backoff.ms
+retry.backoff.max.ms retry.backoff.ms sasl.kerberos.keytab sasl.kerberos.kinit.cmd
+sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name
+sasl.mechanism sasl.mechanisms sasl.oauthbearer.assertion.algorithm
+sasl.oauthbearer.assertion.claim.aud sasl.oauthbearer.assertion.claim.exp.seconds
+sasl.oauthbearer.assertion.claim.iss sasl.oauthbearer.assertion.claim.jti.include
+sasl.oauthbearer.assertion.claim.nbf.seconds sasl.oauthbearer.assertion.claim.sub
+sasl.oauthbearer.assertion.file sasl.oauthbearer.assertion.jwt.template.file
+sasl.oauthbearer.assertion.private.key.file sasl.oauthbearer.assertion.private.key.passphrase
+sasl.oauthbearer.assertion.private.key.pem sasl.oauthbearer.client.credentials.client.id
+sasl.oauthbearer.client.credentials.client.secret sasl.oauthbearer.client.id
+sasl.oauthbearer.client.secret sasl.oauthbearer.config sasl.oauthbearer.extensions
+sasl.oauthbearer.grant.type sasl.oauthbearer.metadata.authentication.type sasl.oauthbearer.method
+sasl.oauthbearer.scope sasl.oauthbearer.sub.claim.name sasl.oauthbearer.token.endpoint.url
+sasl.password sasl.username security.protocol socket.blocking.max.ms
+socket.connection.setup.timeout.ms socket.keepalive.enable socket.max.fails socket.nagle.disable
+socket.receive.buffer.bytes socket.send.buffer.bytes socket.timeout.ms ssl.ca.certificate.stores
+ssl.ca.location ssl.ca.pem ssl.certificate.location ssl.certificate.pem ssl.cipher.suites
+ssl.crl.location ssl.curves.list ssl.endpoint.identification.algorithm ssl.engine.id
+ssl.engine.location ssl.key.location ssl.key.password ssl.key.pem ssl.keystore.location
+ssl.keystore.password ssl.providers ssl.sigalgs.list statistics.interval.ms
+topic.metadata.propagation.max.ms topic.metadata.refresh.fast.cnt
+topic.metadata.refresh.fast.interval.ms topic.metadata.refresh.interval.ms
+topic.metadata.refresh.sparse
+"""
+_BOTH = frozenset(_BOTH_NAMES.split())
+_CONSUMER_NAMES = """
+auto.offset.reset check.crcs coordinator.query.interval.ms enable.auto.commit fetch.error.backoff.ms
+fetch.max.bytes fetch.message.max.bytes fetch.min.bytes fetch.queue.backoff.ms fetch.wait.max.ms
+group.id group.instance.id group.protocol group.protocol.type group.remote.assignor
+heartbeat.interval.ms isolation.level max.partition.fetch.bytes max.poll.interval.ms
+partition.assignment.strategy queued.max.messages.kbytes queued.min.messages session.timeout.ms
+"""
+_CONSUMER = frozenset(_CONSUMER_NAMES.split())
+_PRODUCER_NAMES = """
+acks batch.num.messages batch.size compression.codec compression.level compression.type
+delivery.timeout.ms enable.idempotence linger.ms message.send.max.retries message.timeout.ms
+partitioner queue.buffering.backpressure.threshold queue.buffering.max.kbytes
+queue.buffering.max.messages queue.buffering.max.ms request.required.acks retries
+sticky.partitioning.linger.ms
+"""
+_PRODUCER = frozenset(_PRODUCER_NAMES.split())
 
 
 def _same(text: str) -> str:
@@ -194,7 +93,10 @@ _TRANSLATED: dict[str, tuple[str, Callable[[str], str]]] = {
 }
 """Java name → librdkafka name, where both mean the same."""
 
-_SASL = "give 'properties.sasl.username' and 'properties.sasl.password' (or 'properties.sasl.kerberos.*', 'properties.sasl.oauthbearer.*')"
+_SASL = (
+    "give 'properties.sasl.username' and 'properties.sasl.password', "
+    "or 'properties.sasl.kerberos.*', or 'properties.sasl.oauthbearer.*'"
+)
 _CODEC = "'format', 'key.format' and 'value.format' say how messages are read and written"
 _TRUST = "give the certificates as a PEM file in 'properties.ssl.ca.location'"
 _ENGINE_COMMITS = "offsets are committed by the job; 'properties.enable.auto.commit'='false' turns that off"
@@ -245,7 +147,8 @@ _REFUSED = {
 def check_properties(given: Mapping[str, str], owner: str) -> None:
     """Refuse what no client takes. ``given`` has the names without the prefix.
 
-    Raises UnsupportedError for a known name that has no counterpart, ConfigError for an unknown one or a bad value.
+    Raises UnsupportedError for a known name that has no counterpart, ConfigError for an unknown name or a
+    bad value.
     """
     for client in Client:
         client_properties(given, client, owner)
