@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.kafka.broker import Broker
@@ -20,6 +21,12 @@ from tests.kafka.jars import KafkaUnavailableError
 PARTS = {"kafka"}
 FIXTURES_OF_KAFKA = {"kafka", "kafka_broker_factory"}
 TOPIC_NAME_LENGTH_MAX = 200  # Kafka allows 249
+
+# Every run tries the same examples, so that a change fails for what it changed; deadlines fail on a busy
+# machine. `--hypothesis-profile=explore` tries new ones.
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("repeatable")
 
 TopicFactory = Callable[..., str]
 BrokerFactory = Callable[[], Broker]

@@ -20,7 +20,7 @@ JVM_OPTIONS = ["-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j2.level=ERROR"]
 # Below the usual ephemeral range (32768+), so that no outgoing connection takes the port of a killed broker.
 PORTS = range(20000, 32000)
 
-# The short session lets a killed broker come back at once: it is refused while its former self counts as alive.
+# The short session lets a killed broker come back at once: it is refused while its former self seems alive.
 SETTINGS = """\
 process.roles=broker,controller
 node.id=1

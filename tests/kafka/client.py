@@ -99,7 +99,7 @@ class Cluster:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
 
-    def produce(self, topic: str, records: Iterable[Record | tuple[Any, ...]]) -> None:
+    def produce(self, topic: str, records: Iterable[tuple[Any, ...]]) -> None:
         """Sends the records in order and waits for every acknowledgement.
 
         A record is a Record or a tuple with its leading fields: (key, value), (key, value, timestamp_ms), …

@@ -1,0 +1,1 @@
+"""Benchmarks, each beside batch DuckDB on the same data; not run by default (`make bench`)."""
