@@ -11,14 +11,22 @@ from streamsql.schema import Schema
 
 from .base import Decoder, Encoder
 
-_MODULES = {"json": "json", "csv": "csv", "raw": "raw", "debezium-json": "debezium_json", "parquet": "parquet"}
+_MODULES = {
+    "json": "json",
+    "csv": "csv",
+    "raw": "raw",
+    "debezium-json": "debezium_json",
+    "parquet": "parquet",
+}
 
 
 def create_decoder(
     choice: FormatChoice, schema: Schema, *, time_zone: str = "UTC", metadata: Sequence[str] = ()
 ) -> Decoder:
     """A decoder of messages into ``schema`` (then one column per format metadata key)."""
-    decoder: Decoder = _module(choice).create_decoder(schema, choice.options, time_zone=time_zone, metadata=metadata)
+    decoder: Decoder = _module(choice).create_decoder(
+        schema, choice.options, time_zone=time_zone, metadata=metadata
+    )
     return decoder
 
 

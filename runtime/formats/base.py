@@ -45,7 +45,7 @@ class Decoder(ABC):
     def decode(self, messages: pa.BinaryArray) -> Decoded:
         """Decode all messages; a NULL message is an error unless the format says otherwise (see each format)."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (most have nothing to free)
         """Free handles (a DuckDB connection)."""
 
 
@@ -61,8 +61,18 @@ class Encoder(ABC):
         Append formats receive batches without weights. CDC formats write deletions and insertions in order.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (most have nothing to free)
         """Free handles."""
 
 
-__all__ = ["Decoded", "Decoder", "Encoder", "Sequence"]
+def insert_rows(batch: ChangelogBatch) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    """The rows an append format writes, each as often as its weight says, and their indexes in the batch."""
+    index = np.arange(batch.num_rows, dtype=np.int64)
+    if batch.weights is None or bool((batch.weights == 1).all()):
+        return batch.rows, index
+    assert (batch.weights >= 0).all(), "an append format was given deletions"
+    index = np.repeat(index, batch.weights)
+    return batch.rows.take(pa.array(index)), index
+
+
+__all__ = ["Decoded", "Decoder", "Encoder", "Sequence", "insert_rows"]
