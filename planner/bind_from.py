@@ -1,0 +1,198 @@
+"""FROM: tables, sub-queries, window table functions, joins, UNNEST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from streamsql.datatypes import INT, Root
+from streamsql.errors import UnsupportedError
+from streamsql.schema import Field, Schema
+
+from .bind_windows import WINDOW_FUNCTIONS, bind_window
+from .dialect.nodes import MatchedTable
+from .expressions import Expr, InputRef
+from .functions import conjunction, equals
+from .logical import Join, LogicalNode, Unnest, Values
+from .scope import Relation, Scope
+
+if TYPE_CHECKING:
+    from .binder import QueryBinder
+
+Bound = tuple[LogicalNode, Scope]
+
+
+def bind_from(binder: QueryBinder, source: exp.Expression, joins: Sequence[exp.Join]) -> Bound:
+    """The joined rows of FROM and the scope of their names."""
+    bound = _source(binder, source, None)
+    for join in joins:
+        bound = _join(binder, bound, join)
+    return bound
+
+
+def _source(binder: QueryBinder, source: exp.Expression, left: Bound | None) -> Bound:
+    match source:
+        case exp.Table() if isinstance(source.this, exp.Anonymous | exp.Dot):
+            return _aliased(binder, source, _table_function(binder, source), default="")
+        case exp.Table():
+            if source.args.get("version") is not None:
+                raise UnsupportedError(
+                    "FOR SYSTEM_TIME AS OF (temporal and lookup joins) is not supported yet", position=binder.position(source)
+                )
+            node, path = binder.relation(source, _options(binder, source))
+            bound = _aliased(binder, source, node, default=path[-1], path=path)
+            return _nested_joins(binder, bound, source)
+        case exp.Subquery():
+            inner = source.this
+            if isinstance(inner, exp.Table | exp.Subquery) and inner.args.get("joins"):
+                node, scope = bind_from(binder, inner, inner.args["joins"])
+                return _aliased(binder, source, node, default="") if source.args.get("alias") else (node, scope)
+            node = binder.bind(inner)
+            return _nested_joins(binder, _aliased(binder, source, node, default=""), source)
+        case exp.Values():
+            return _aliased(binder, source, binder.bind(source), default="")
+        case exp.Unnest():
+            return _unnest(binder, source, source, left, outer=False)
+        case exp.Lateral():
+            return _lateral(binder, source, left, outer=False)
+        case MatchedTable():
+            raise UnsupportedError("MATCH_RECOGNIZE is not supported yet", position=binder.position(source))
+        case _:
+            raise UnsupportedError(f"{type(source).__name__} in FROM is not supported", position=binder.position(source))
+
+
+def _nested_joins(binder: QueryBinder, bound: Bound, source: exp.Expression) -> Bound:
+    return bound
+
+
+def _aliased(
+    binder: QueryBinder, source: exp.Expression, node: LogicalNode, *, default: str, path: tuple[str, ...] = ()
+) -> Bound:
+    alias = source.args.get("alias")
+    name = alias.name if alias is not None and alias.this is not None else ""
+    if alias is not None and alias.columns:
+        node = binder.rename(node, [c.name for c in alias.columns], alias)
+    return node, Scope.of(node.schema, name or default, () if name else path)
+
+
+def _options(binder: QueryBinder, table: exp.Table) -> dict[str, str]:
+    """The OPTIONS hint of a table reference."""
+    options: dict[str, str] = {}
+    for hint in table.args.get("hints") or []:
+        for call in hint.expressions:
+            if call.name.upper() != "OPTIONS":
+                raise UnsupportedError(f"the hint {call.name} is not supported here", position=binder.position(hint))
+            options.update({o.this.name: o.args["value"].name for o in call.expressions})
+    return options
+
+
+def _table_function(binder: QueryBinder, source: exp.Table) -> LogicalNode:
+    call = source.this
+    name = call.name.upper() if isinstance(call, exp.Anonymous) else call.sql(dialect="flink")
+    if name in WINDOW_FUNCTIONS:
+        return bind_window(binder, call, name)
+    raise UnsupportedError(
+        f"the table function {name} is not supported", hint="window functions are TUMBLE, HOP, CUMULATE, SESSION",
+        position=binder.position(call),
+    )  # fmt: skip
+
+
+# -- joins ---------------------------------------------------------------------------------------------------------
+
+
+def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
+    side, kind = (join.args.get("side") or "").upper(), (join.args.get("kind") or "").upper()
+    outer = side == "LEFT"
+    if isinstance(join.this, exp.Unnest):
+        return _unnest(binder, join.this, join.this, left, outer=outer)
+    if isinstance(join.this, exp.Lateral):
+        return _lateral(binder, join.this, left, outer=outer)
+    right = _source(binder, join.this, left)
+    scope = left[1].joined(right[1])
+    names = [c.name for c in join.args.get("using") or []]
+    if (join.args.get("method") or "").upper() == "NATURAL":
+        names = [n for n in left[1].schema.names if n in right[1].schema.names]
+    condition: Expr | None = None
+    if names:
+        condition, scope = _using(binder, left[1], right[1], names, join)
+    elif join.args.get("on") is not None:
+        condition = binder.condition(scope, join.args["on"], "ON")
+    join_kind = side or ("CROSS" if condition is None else "INNER")
+    if kind == "CROSS" and condition is not None:
+        raise binder.error(join, "CROSS JOIN takes no ON condition")
+    fields = _join_fields(left[0].schema, right[0].schema, join_kind)
+    node = Join(Schema(fields), join_kind, left[0], right[0], condition)
+    return node, _with_schema(scope, node.schema)
+
+
+def _using(binder: QueryBinder, left: Scope, right: Scope, names: Sequence[str], join: exp.Join) -> tuple[Expr, Scope]:
+    joined = left.joined(right)
+    width = len(left.schema)
+    conditions: list[Expr] = []
+    hidden: set[int] = set()
+    for name in names:
+        a, b = left.resolve([name]), right.resolve([name])
+        if not isinstance(a, InputRef) or not isinstance(b, InputRef):
+            raise binder.error(join, f"USING ({name}): both sides need a column '{name}'")
+        conditions.append(equals(a, replace(b, index=b.index + width)))
+        hidden.add(b.index + width)
+    return conjunction(conditions), Scope(joined.relations, joined.hidden | hidden)
+
+
+def _join_fields(left: Schema, right: Schema, kind: str) -> tuple[Field, ...]:
+    def optional(schema: Schema, nullable: bool) -> list[Field]:
+        return [replace(f, type=f.type.with_nullable(True)) if nullable else f for f in schema]
+
+    return (*optional(left, kind in ("RIGHT", "FULL")), *optional(right, kind in ("LEFT", "FULL")))
+
+
+def _with_schema(scope: Scope, schema: Schema) -> Scope:
+    relations = tuple(
+        Relation(r.alias, Schema(schema.fields[r.offset : r.offset + len(r.schema)]), r.offset, r.path) for r in scope.relations
+    )
+    return Scope(relations, scope.hidden)
+
+
+# -- UNNEST --------------------------------------------------------------------------------------------------------
+
+
+def _lateral(binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, *, outer: bool) -> Bound:
+    if isinstance(lateral.this, exp.Unnest):
+        return _unnest(binder, lateral.this, lateral, left, outer=outer)
+    raise UnsupportedError("LATERAL with a table function or sub-query is not supported yet", position=binder.position(lateral))
+
+
+def _unnest(
+    binder: QueryBinder, unnest: exp.Unnest, aliased: exp.Expression, left: Bound | None, *, outer: bool
+) -> Bound:
+    node, scope = left if left is not None else (Values(Schema(()), ((),)), Scope(()))
+    expr = binder.expressions(scope).bind(unnest.expressions[0])
+    element = expr.type.children[0] if expr.type.children else None
+    if expr.type.root is Root.ARRAY and element is not None and element.root is Root.ROW:
+        fields = [Field(n, t.with_nullable(True)) for n, t in zip(element.names, element.children, strict=True)]
+    elif expr.type.root is Root.ARRAY and element is not None:
+        fields = [Field("EXPR$0", element.with_nullable(element.nullable or outer))]
+    elif expr.type.root is Root.MAP:
+        fields = [Field(n, t.with_nullable(True)) for n, t in zip(("f0", "f1"), expr.type.children, strict=True)]
+    elif expr.type.root is Root.MULTISET and element is not None:
+        fields = [Field("f0", element.with_nullable(True))]
+    else:
+        raise binder.error(unnest, f"UNNEST expects an ARRAY, MAP or MULTISET, found {expr.type}")
+    ordinality = bool(unnest.args.get("offset"))
+    if ordinality:
+        fields.append(Field("ORDINALITY", INT().with_nullable(outer)))
+    alias = aliased.args.get("alias")
+    names = [c.name for c in alias.columns] if alias is not None else []
+    if names and len(names) != len(fields):
+        raise binder.error(aliased, f"the alias names {len(names)} columns, but UNNEST yields {len(fields)}")
+    if names:
+        fields = [f.renamed(n) for f, n in zip(fields, names, strict=True)]
+    name = alias.name if alias is not None and alias.this is not None else ""
+    schema = Schema((*node.schema, *fields))
+    made = Unnest(schema, node, expr, outer, ordinality)
+    return made, Scope((*scope.relations, Relation(name, Schema(tuple(fields)), len(node.schema))), scope.hidden)
+
+

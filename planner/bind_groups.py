@@ -1,0 +1,281 @@
+"""GROUP BY, aggregates and OVER of one SELECT.
+
+Expressions are bound over FROM's columns first, with placeholders where an aggregate or window function stood; ``finish``
+then builds the Aggregate (or Over) node and rewrites the expressions over its output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from streamsql.datatypes import DataType
+from streamsql.errors import UnsupportedError, ValidationError
+from streamsql.schema import Field, Schema
+
+from .expression_binder import ExpressionBinder
+from .expressions import AggregateCall, Expr, InputRef, SortKey, is_constant, sql_text
+from .functions import FunctionRegistry
+from .logical import Aggregate, LogicalNode, Over, OverCall, Project
+from .scope import Scope
+
+if TYPE_CHECKING:
+    from .binder import QueryBinder
+
+
+@dataclass(frozen=True)
+class AggregateRef(Expr):
+    """Stands for the value of aggregate number ``index`` until the Aggregate node exists."""
+
+    index: int
+    type: DataType
+    label: str
+
+    def text(self) -> str:
+        return self.label
+
+
+@dataclass(frozen=True)
+class OverRef(Expr):
+    """Stands for the value of window function number ``index`` until the Over node exists."""
+
+    index: int
+    type: DataType
+    label: str
+
+    def text(self) -> str:
+        return self.label
+
+
+def has_aggregate(node: exp.Expression, functions: FunctionRegistry) -> bool:
+    """Whether an aggregate function is called in ``node``, outside OVER and sub-queries."""
+    if isinstance(node, exp.Query | exp.Subquery):
+        return False
+    if isinstance(node, exp.Window):
+        inner = [c for c in node.iter_expressions() if c is not node.this]
+        inner += list(node.this.iter_expressions())
+        return any(has_aggregate(c, functions) for c in inner)
+    if functions.is_aggregate_node(node):
+        return True
+    return any(has_aggregate(c, functions) for c in node.iter_expressions())
+
+
+def has_over(node: exp.Expression) -> bool:
+    """Whether a window function is called in ``node``, outside sub-queries."""
+    if isinstance(node, exp.Query | exp.Subquery):
+        return False
+    return isinstance(node, exp.Window) or any(has_over(c) for c in node.iter_expressions())
+
+
+class GroupBinder:
+    """The groups of one SELECT: collects its aggregates, then builds the Aggregate node."""
+
+    def __init__(self, binder: QueryBinder, select: exp.Select, source: LogicalNode, scope: Scope) -> None:
+        self.binder = binder
+        self.source = source
+        self.keys: list[Expr] = []
+        self.calls: list[AggregateCall] = []
+        group = select.args.get("group")
+        plain = binder.expressions(scope)
+        for item in group.expressions if group is not None else []:
+            self.keys += [k for k in self._key(plain, item) if k not in self.keys]
+
+    def _key(self, plain: ExpressionBinder, item: exp.Expression) -> list[Expr]:
+        if isinstance(item, exp.GroupingSets | exp.Rollup | exp.Cube):
+            raise UnsupportedError(f"{item.key.upper()} is not supported yet", position=self.binder.position(item))
+        if isinstance(item, exp.Anonymous) and item.name.upper() in ("TUMBLE", "HOP", "SESSION"):
+            name = item.name.upper()
+            raise UnsupportedError(
+                f"the group window GROUP BY {name}(…) is not supported yet",
+                hint=f"use the table function: FROM TABLE({name}(TABLE t, DESCRIPTOR(ts), …)) GROUP BY window_start, window_end",
+                position=self.binder.position(item),
+            )
+        if isinstance(item, exp.Tuple):
+            return [k for inner in item.expressions for k in self._key(plain, inner)]
+        if isinstance(item, exp.Paren) and isinstance(item.this, exp.Tuple):
+            return self._key(plain, item.this)
+        if isinstance(item, exp.Literal) and not item.is_string:
+            raise self.binder.error(item, f"GROUP BY {item.name} groups by a constant", "write the column's name")
+        return [plain.bind(item)]
+
+    def collect(self, call: AggregateCall, node: exp.Expression) -> Expr:
+        """A placeholder for an aggregate; equal calls are computed once."""
+        if call.function.kind == "window":
+            raise self.binder.error(node, f"{call.function.name} needs an OVER clause")
+        if call not in self.calls:
+            self.calls.append(call)
+        i = self.calls.index(call)
+        nullable = call.type.nullable or (not self.keys and call.function.name != "COUNT")
+        return AggregateRef(i, call.type.with_nullable(nullable), sql_text(call))
+
+    def build(self) -> LogicalNode:
+        """Aggregate over a projection of the keys and the aggregates' arguments."""
+        exprs: list[Expr] = []
+        names: list[str] = []
+
+        def column(e: Expr, prefer: str) -> Expr:
+            if e not in exprs:
+                exprs.append(e)
+                base = e.name if isinstance(e, InputRef) else prefer
+                names.append(base if base not in names else f"{base}${len(names)}")
+            i = exprs.index(e)
+            return InputRef(i, names[i], e.type)
+
+        keys = [column(k, f"$g{i}") for i, k in enumerate(self.keys)]
+        key_columns = [k.index for k in keys if isinstance(k, InputRef)]
+        calls = [c.map_inputs(lambda e: e if is_constant(e) else column(e, f"$f{len(names)}")) for c in self.calls]
+        from .binder import project
+
+        base = project(self.source, exprs, names) if exprs else Project(Schema(()), self.source, ())
+        from .windows import window_columns
+
+        windows = window_columns(base)
+        roles = {windows[k].role for k in key_columns if k in windows}
+        fields = []
+        for k in key_columns:
+            keeps_time = {"start", "end"} <= roles and k in windows and windows[k].role == "time"
+            fields.append(replace(base.schema[k], time=base.schema[k].time if keeps_time else None))
+        taken = {f.name for f in fields}
+        for i, c in enumerate(calls):
+            name = f"$agg{i}"
+            assert name not in taken
+            nullable = c.type.nullable or (not keys and c.function.name != "COUNT")
+            fields.append(Field(name, c.type.with_nullable(nullable)))
+        return Aggregate(Schema(tuple(fields)), base, tuple(key_columns), tuple(calls))
+
+    def rewrite(self, expr: Expr) -> Expr:
+        """``expr`` over the Aggregate's output. Raises ValidationError for a column that is not grouped by."""
+        if expr in self.keys:
+            return InputRef(self.keys.index(expr), expr.text(), expr.type)
+        if isinstance(expr, AggregateRef):
+            return InputRef(len(self.keys) + expr.index, f"$agg{expr.index}", expr.type)
+        if isinstance(expr, OverRef):
+            return expr
+        if isinstance(expr, InputRef):
+            raise ValidationError(
+                f"column '{expr.name}' is neither in GROUP BY nor inside an aggregate",
+                hint=f"add {expr.name} to GROUP BY, or aggregate it, as in MAX({expr.name})",
+            )
+        children = expr.children
+        return expr.with_children(tuple(self.rewrite(c) for c in children)) if children else expr
+
+    def finish(
+        self, exprs: list[Expr], conditions: list[Expr], late: list[Expr], order: list[SortKey]
+    ) -> tuple[LogicalNode, tuple[list[Expr], list[Expr], list[Expr], list[SortKey]]]:
+        """The Aggregate node and everything above rewritten over it."""
+        node = self.build()
+        return node, (
+            [self.rewrite(e) for e in exprs],
+            [self.rewrite(e) for e in conditions],
+            [self.rewrite(e) for e in late],
+            [replace(k, expr=self.rewrite(k.expr)) for k in order],
+        )
+
+
+class OverBinder:
+    """Binds the expressions of one SELECT, aggregates and window functions included."""
+
+    def __init__(
+        self, binder: QueryBinder, select: exp.Select, source: LogicalNode, scope: Scope, grouped: GroupBinder | None
+    ) -> None:
+        self.binder = binder
+        self.grouped = grouped
+        self.calls: list[OverCall] = []
+        self.windows = {w.name: w for w in select.args.get("windows") or []}
+        self._expressions = _SelectExpressions(self, scope)
+
+    def bind(self, node: exp.Expression) -> Expr:
+        try:
+            return self._expressions.bind(node)
+        except ValidationError as e:
+            if e.position is None:
+                e.position = self.binder.position(node)
+            raise
+
+    def collect(self, node: exp.Window) -> Expr:
+        """A placeholder for a window function."""
+        call = self._expressions.bind_aggregate(node.this)
+        spec = node
+        name = node.args.get("alias")
+        if name is not None:
+            if name.name not in self.windows:
+                raise self.binder.error(node, f"window '{name.name}' is not defined", "add WINDOW " + name.name + " AS (…)")
+            spec = self.windows[name.name]
+        partition = tuple(self._expressions.bind(e) for e in spec.args.get("partition_by") or [])
+        order_node = spec.args.get("order")
+        order = tuple(
+            SortKey(self._expressions.bind(o.this), bool(o.args.get("desc")), o.args.get("nulls_first"))
+            for o in (order_node.expressions if order_node is not None else [])
+        )
+        over = OverCall(call, partition, order, self._frame(spec))
+        if over not in self.calls:
+            self.calls.append(over)
+        i = self.calls.index(over)
+        return OverRef(i, call.type, over.text())
+
+    def _frame(self, spec: exp.Expression) -> str:
+        frame = spec.args.get("spec")
+        if frame is None:
+            return ""
+        args = frame.args
+
+        def bound(value: object, side: object) -> str:
+            if isinstance(value, exp.Interval):
+                from .typing import interval_ms
+
+                text = f"INTERVAL {interval_ms(value)} MILLISECOND"
+            else:
+                text = value.sql(dialect="flink") if isinstance(value, exp.Expression) else str(value)
+            return f"{text} {side}" if side else text
+
+        start = bound(args.get("start"), args.get("start_side"))
+        end = bound(args.get("end") or "CURRENT ROW", args.get("end_side"))
+        return f"{args.get('kind')} BETWEEN {start} AND {end}"
+
+    def finish(
+        self, node: LogicalNode, exprs: list[Expr], late: list[Expr], order: list[SortKey]
+    ) -> tuple[LogicalNode, list[Expr], list[Expr], list[SortKey]]:
+        """The Over node (if any) and everything above rewritten over it."""
+        if not self.calls:
+            return node, exprs, late, order
+        rewrite = self.grouped.rewrite if self.grouped is not None else (lambda e: e)
+        calls = tuple(
+            OverCall(
+                c.call.map_inputs(rewrite),
+                tuple(rewrite(e) for e in c.partition),
+                tuple(replace(k, expr=rewrite(k.expr)) for k in c.order),
+                c.frame,
+            )
+            for c in self.calls
+        )
+        width = len(node.schema)
+        fields = [*node.schema, *(Field(f"$over{i}", c.call.type) for i, c in enumerate(calls))]
+        made = Over(Schema(tuple(fields)), node, calls)
+
+        def place(e: Expr) -> Expr:
+            if isinstance(e, OverRef):
+                return InputRef(width + e.index, f"$over{e.index}", e.type)
+            return e.with_children(tuple(place(c) for c in e.children)) if e.children else e
+
+        order = [replace(k, expr=place(k.expr)) for k in order]
+        return made, [place(e) for e in exprs], [place(e) for e in late], order
+
+
+class _SelectExpressions(ExpressionBinder):
+    """Expressions of a select list, HAVING, QUALIFY and ORDER BY."""
+
+    def __init__(self, owner: OverBinder, scope: Scope) -> None:
+        super().__init__(scope, owner.binder.context.functions, owner.binder.sql)
+        self._owner = owner
+
+    def on_aggregate(self, call: AggregateCall, node: exp.Expression) -> Expr:
+        if self._owner.grouped is None:
+            return super().on_aggregate(call, node)
+        return self._owner.grouped.collect(call, node)
+
+    def on_over(self, node: exp.Expression) -> Expr:
+        assert isinstance(node, exp.Window)
+        return self._owner.collect(node)
+

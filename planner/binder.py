@@ -1,0 +1,398 @@
+"""Syntax tree of a query to logical plan: names, scopes, groups. All user-facing errors of a query come from here.
+
+``QueryBinder.bind`` is the entry. FROM is in ``bind_from.py``, GROUP BY in ``bind_groups.py``, tables in ``bind_table.py``.
+sqlglot's objects stop here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlglot import exp
+
+from streamsql.catalog.catalog import CatalogManager
+from streamsql.catalog.table import TableDefinition, ViewDefinition
+from streamsql.datatypes import DataType, Root, common_type
+from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
+from streamsql.schema import Field, Schema
+
+from .bind_from import bind_from
+from .bind_groups import GroupBinder, OverBinder, has_aggregate, has_over
+from .bind_table import bind_table
+from .expression_binder import ExpressionBinder
+from .expressions import Cast, Expr, InputRef, SortKey
+from .functions import FunctionRegistry
+from .logical import Aggregate, Filter, LogicalNode, Project, SetOperation, Sort, Union, Values, View
+from .parsing import parse_expression, parse_one
+from .scope import Scope
+
+VIEW_DEPTH_MAX = 64
+"""Views in views at most: deeper is a view that reads itself."""
+
+
+@dataclass(frozen=True)
+class BindContext:
+    """What binding reads: the catalog, the functions, the session's zone, WITH queries in sight."""
+
+    catalog: CatalogManager
+    functions: FunctionRegistry
+    time_zone: str = "UTC"
+    ctes: dict[str, tuple[exp.CTE, BindContext]] = field(default_factory=dict[str, "tuple[exp.CTE, BindContext]"])
+    depth: int = 0
+
+
+class QueryBinder:
+    """Binds queries of one SQL text; ``sql`` is that text, for positions."""
+
+    def __init__(self, context: BindContext, sql: str) -> None:
+        self.context = context
+        self.sql = sql
+
+    # -- entry -----------------------------------------------------------------------------------------------------
+    def bind(self, query: exp.Expression) -> LogicalNode:
+        """The plan of a SELECT, set operation, VALUES or WITH query."""
+        ctes = query.args.get("with_")
+        if ctes is not None:
+            return self._with(query, ctes)
+        match query:
+            case exp.Select():
+                return self._select(query)
+            case exp.Union() | exp.Except() | exp.Intersect():
+                return self._order(query, self._set_operation(query))
+            case exp.Values():
+                return self._order(query, self._values(query))
+            case exp.Subquery():
+                return self._order(query, self.bind(query.this))
+            case _:
+                raise self.error(query, f"expected a query, found {query.sql(dialect='flink')[:60]}")
+
+    def _with(self, query: exp.Expression, with_: exp.Expression) -> LogicalNode:
+        if with_.args.get("recursive"):
+            raise UnsupportedError("WITH RECURSIVE is not supported", hint="Flink does not support it in streaming either")
+        context = self.context
+        for cte in with_.expressions:
+            context = replace(context, ctes={**context.ctes, cte.alias: (cte, context)})
+        bare = query.copy()
+        bare.set("with_", None)
+        return QueryBinder(context, self.sql).bind(bare)
+
+    # -- names of tables -------------------------------------------------------------------------------------------
+    def relation(self, name: exp.Table, options: dict[str, str]) -> tuple[LogicalNode, tuple[str, ...]]:
+        """The rows of a named table, view or WITH query, and the full parts of its name."""
+        parts = [p.name for p in name.parts]
+        if len(parts) == 1 and parts[0] in self.context.ctes:
+            cte, context = self.context.ctes[parts[0]]
+            node = QueryBinder(context, self.sql).bind(cte.this)
+            return self.rename(node, [c.name for c in cte.args["alias"].columns], cte), (parts[0],)
+        path = self.context.catalog.resolve(parts)
+        found = self.context.catalog.require(parts, position=self.position(name))
+        if isinstance(found, ViewDefinition):
+            if options:
+                raise self.error(name, f"view {path} takes no OPTIONS hint; put it on the table inside the view")
+            return self._view(found), (path.catalog, path.database, path.name)
+        try:
+            node = bind_table(found, self.bind_text, options)
+        except StreamSqlError as e:
+            if e.position is None:
+                e.position = self.position(name)
+            raise
+        return node, (path.catalog, path.database, path.name)
+
+    def _view(self, view: ViewDefinition) -> LogicalNode:
+        if self.context.depth > VIEW_DEPTH_MAX:
+            raise ValidationError(f"view {view.path} reads itself")
+        catalog = self.context.catalog.at(view.current_catalog, view.current_database)
+        context = BindContext(catalog, self.context.functions, self.context.time_zone, {}, self.context.depth + 1)
+        binder = QueryBinder(context, view.query)
+        try:
+            node = binder.bind(parse_one(view.query))
+        except StreamSqlError as e:
+            raise type(e)(f"in view {view.path}: {e.message}", hint=e.hint, position=e.position) from None
+        if view.columns:
+            node = binder.rename(node, list(view.columns), None)
+        return View(node.schema, node, view.path.name) if _is_stateful(node) else node
+
+    def rename(self, node: LogicalNode, names: Sequence[str], where: exp.Expression | None) -> LogicalNode:
+        """The same rows with other column names."""
+        if not names:
+            return node
+        if len(names) != len(node.schema):
+            raise self.error(where, f"the column list has {len(names)} names, but the query yields {len(node.schema)} columns")
+        fields = tuple(f.renamed(n) for f, n in zip(node.schema, names, strict=True))
+        return Project(Schema(fields), node, refs(node.schema))
+
+    # -- expressions -----------------------------------------------------------------------------------------------
+    def expressions(self, scope: Scope) -> ExpressionBinder:
+        """A binder of plain expressions (no aggregates) in ``scope``."""
+        return ExpressionBinder(scope, self.context.functions, self.sql)
+
+    def bind_text(self, text: str, scope: Scope) -> Expr:
+        """Bind the text of a computed column or watermark."""
+        return ExpressionBinder(scope, self.context.functions, text).bind(parse_expression(text))
+
+    def condition(self, scope: Scope, node: exp.Expression, clause: str) -> Expr:
+        expr = self.expressions(scope).bind(node)
+        return self.boolean(expr, node, clause)
+
+    def boolean(self, expr: Expr, node: exp.Expression, clause: str) -> Expr:
+        if expr.type.root is Root.NULL:
+            return Cast(expr, DataType(Root.BOOLEAN))
+        if expr.type.root is not Root.BOOLEAN:
+            raise self.error(node, f"{clause} has type {expr.type}, expected BOOLEAN")
+        return expr
+
+    def position(self, node: exp.Expression | None) -> Position | None:
+        """Where a node stands in the text."""
+        if node is None:
+            return None
+        spans = [n.meta for n in node.walk() if "start" in n.meta]
+        if not spans:
+            return None
+        return Position.at(self.sql, min(m["start"] for m in spans), max(m["end"] for m in spans))
+
+    def error(self, node: exp.Expression | None, message: str, hint: str | None = None) -> ValidationError:
+        return ValidationError(message, hint=hint, position=self.position(node))
+
+    # -- SELECT ----------------------------------------------------------------------------------------------------
+    def _select(self, select: exp.Select) -> LogicalNode:
+        source, scope = self._from(select)
+        where = select.args.get("where")
+        if where is not None:
+            condition = self.condition(scope, where.this, "WHERE")
+            source = Filter(source.schema, source, condition)
+        items = self._items(select, scope)
+        grouped = GroupBinder(self, select, source, scope) if self._is_grouped(select) else None
+        over = OverBinder(self, select, source, scope, grouped)
+        bind = over.bind
+        exprs = [item if isinstance(item, Expr) else bind(item) for _, item in items]
+        having = select.args.get("having")
+        conditions = [self.boolean(bind(having.this), having.this, "HAVING")] if having is not None else []
+        qualify = select.args.get("qualify")
+        late = [self.boolean(bind(qualify.this), qualify.this, "QUALIFY")] if qualify is not None else []
+        names = self._names(items, exprs)
+        order = self._order_keys(select, names, exprs, bind)
+        node = source
+        if grouped is not None:
+            node, (exprs, conditions, late, order) = grouped.finish(exprs, conditions, late, order)
+        for c in conditions:
+            node = Filter(node.schema, node, c)
+        node, exprs, late, order = over.finish(node, exprs, late, order)
+        for c in late:
+            node = Filter(node.schema, node, c)
+        return self._finish_select(select, node, names, exprs, order)
+
+    def _finish_select(
+        self, select: exp.Select, node: LogicalNode, names: list[str], exprs: list[Expr], order: list[SortKey]
+    ) -> LogicalNode:
+        visible = len(exprs)
+        keys: list[SortKey] = []
+        for key in order:
+            if key.expr not in exprs:
+                if select.args.get("distinct"):
+                    raise self.error(select.args["order"], "ORDER BY of a SELECT DISTINCT reads a column that is not selected")
+                exprs.append(key.expr)
+                names.append(f"$order{len(exprs)}")
+            i = exprs.index(key.expr)
+            keys.append(replace(key, expr=InputRef(i, names[i], exprs[i].type)))
+        node = project(node, exprs, names)
+        if select.args.get("distinct"):
+            node = Aggregate(_untimed(node.schema), node, tuple(range(len(node.schema))), ())
+        node = self._sorted(select, node, keys)
+        if len(exprs) > visible:
+            node = Project(Schema(node.schema.fields[:visible]), node, refs(node.schema)[:visible])
+        return node
+
+    def _from(self, select: exp.Select) -> tuple[LogicalNode, Scope]:
+        source = select.args.get("from_")
+        if source is None:
+            return Values(Schema(()), ((),)), Scope(())
+        return bind_from(self, source.this, select.args.get("joins") or [])
+
+    def _is_grouped(self, select: exp.Select) -> bool:
+        if select.args.get("group") is not None or select.args.get("having") is not None:
+            return True
+        return any(has_aggregate(item, self.context.functions) for item in select.expressions)
+
+    def _items(self, select: exp.Select, scope: Scope) -> list[tuple[str | None, exp.Expression | Expr]]:
+        """The select list with stars expanded: (name if given, syntax or bound column)."""
+        items: list[tuple[str | None, exp.Expression | Expr]] = []
+        for item in select.expressions:
+            if isinstance(item, exp.Star):
+                if not scope.relations:
+                    raise self.error(item, "SELECT * needs a FROM clause")
+                items += [(name, ref) for name, ref in scope.star() or []]
+            elif isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
+                items += self._qualified_star(item, scope)
+            elif isinstance(item, exp.Alias):
+                items.append((item.alias, item.this))
+            else:
+                items.append((None, item))
+        return items
+
+    def _qualified_star(self, item: exp.Column, scope: Scope) -> list[tuple[str | None, exp.Expression | Expr]]:
+        parts = [p.name for p in item.parts[:-1]]
+        if len(parts) == 1:
+            found = scope.star(parts[0])
+            if found is not None:
+                return [(name, ref) for name, ref in found]
+        row = scope.resolve(parts, item)
+        if row is None or row.type.root is not Root.ROW:
+            names = [r.alias for r in scope.relations]
+            raise self.error(item, f"'{'.'.join(parts)}' is neither a table of FROM nor a ROW column", f"tables: {', '.join(names)}")
+        return [(n, scope.resolve([*parts, n], item) or row) for n in row.type.names]
+
+    def _names(self, items: Sequence[tuple[str | None, exp.Expression | Expr]], exprs: Sequence[Expr]) -> list[str]:
+        """Output names: the alias, the column's own name, else EXPR$n as Flink. Repeated names get a number."""
+        names: list[str] = []
+        for i, ((alias, item), _) in enumerate(zip(items, exprs, strict=True)):
+            name = alias
+            if name is None and isinstance(item, exp.Column | exp.Dot | exp.Identifier):
+                name = item.name if not isinstance(item, exp.Dot) else item.expression.name
+            base = name or f"EXPR${i}"
+            unique, n = base, 0
+            while unique in names:
+                unique, n = f"{base}{n}", n + 1
+            names.append(unique)
+        return names
+
+    # -- ORDER BY, LIMIT -------------------------------------------------------------------------------------------
+    def _order_keys(self, query: exp.Expression, names: list[str], exprs: list[Expr], bind: object) -> list[SortKey]:
+        order = query.args.get("order")
+        if order is None:
+            return []
+        assert callable(bind)
+        keys = []
+        for item in order.expressions:
+            ordered = item if isinstance(item, exp.Ordered) else exp.Ordered(this=item)
+            expr = self._order_expr(ordered.this, names, exprs, bind)
+            keys.append(SortKey(expr, bool(ordered.args.get("desc")), ordered.args.get("nulls_first")))
+        return keys
+
+    def _order_expr(self, node: exp.Expression, names: list[str], exprs: list[Expr], bind: object) -> Expr:
+        assert callable(bind)
+        if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name in names:
+            return exprs[names.index(node.name)]
+        if isinstance(node, exp.Literal) and not node.is_string:
+            position = int(node.name) if node.name.isdigit() else 0
+            if not 1 <= position <= len(exprs):
+                raise self.error(node, f"ORDER BY {node.name}: there are {len(exprs)} columns")
+            return exprs[position - 1]
+        found = bind(node)
+        assert isinstance(found, Expr)
+        return found
+
+    def _order(self, query: exp.Expression, node: LogicalNode) -> LogicalNode:
+        """ORDER BY and LIMIT of a set operation or VALUES: they see the output columns only."""
+        binder = self.expressions(Scope.of(node.schema))
+        keys = self._order_keys(query, node.schema.names, list(refs(node.schema)), binder.bind)
+        return self._sorted(query, node, keys)
+
+    def _sorted(self, query: exp.Expression, node: LogicalNode, keys: list[SortKey]) -> LogicalNode:
+        limit, offset = self._count(query, "limit"), self._count(query, "offset") or 0
+        if not keys and limit is None and not offset:
+            return node
+        return Sort(node.schema, node, tuple(keys), limit, offset)
+
+    def _count(self, query: exp.Expression, clause: str) -> int | None:
+        node = query.args.get(clause)
+        if node is None:
+            return None
+        value = node.args.get("count") if isinstance(node, exp.Fetch) else node.args.get("expression")
+        if value is None:
+            return 1
+        if isinstance(value, exp.Var):  # LIMIT ALL
+            return None
+        if not (isinstance(value, exp.Literal) and value.name.isdigit()):
+            raise self.error(node, f"{clause.upper()} expects a whole number, found {value.sql(dialect='flink')}")
+        return int(value.name)
+
+    # -- set operations, VALUES ------------------------------------------------------------------------------------
+    def _set_operation(self, query: exp.Expression) -> LogicalNode:
+        left, right = self.bind(query.this), self.bind(query.expression)
+        if len(left.schema) != len(right.schema):
+            raise self.error(query, f"the two sides have {len(left.schema)} and {len(right.schema)} columns")
+        fields = []
+        for i, (a, b) in enumerate(zip(left.schema, right.schema, strict=True)):
+            shared = common_type(a.type, b.type)
+            if shared is None:
+                raise self.error(query, f"column {i + 1} ('{a.name}') has types {a.type} and {b.type}, which do not fit together")
+            fields.append(Field(a.name, shared, a.time if a.time == b.time else None))
+        schema = Schema(tuple(fields))
+        sides = [_cast_to(left, schema), _cast_to(right, schema)]
+        distinct = bool(query.args.get("distinct"))
+        if not isinstance(query, exp.Union):
+            kind = "Except" if isinstance(query, exp.Except) else "Intersect"
+            return SetOperation(_untimed(schema), kind, not distinct, sides[0], sides[1])
+        parts = tuple(p for s in sides for p in (s.parts if isinstance(s, Union) else (s,)))
+        union = Union(schema, parts)
+        return Aggregate(_untimed(schema), union, tuple(range(len(schema))), ()) if distinct else union
+
+    def _values(self, query: exp.Values) -> LogicalNode:
+        binder = self.expressions(Scope(()))
+        rows = [[binder.bind(e) for e in row.expressions] for row in query.expressions]
+        width = len(rows[0])
+        types: list[DataType] = []
+        for i in range(width):
+            shared: DataType | None = rows[0][i].type
+            for row, node in zip(rows, query.expressions, strict=True):
+                if len(row) != width:
+                    raise self.error(node, f"this row has {len(row)} values, the first has {width}")
+                found = common_type(shared, row[i].type) if shared is not None else None
+                if found is None:
+                    raise self.error(node.expressions[i], f"column {i + 1} has values of types {shared} and {row[i].type}")
+                shared = found
+            assert shared is not None
+            types.append(shared)
+        alias = query.args.get("alias")
+        names = [c.name for c in alias.columns] if alias is not None and alias.columns else [f"EXPR${i}" for i in range(width)]
+        schema = Schema(tuple(Field(n, t) for n, t in zip(names, types, strict=True)))
+        return Values(schema, tuple(tuple(cast(e, t) for e, t in zip(row, types, strict=True)) for row in rows))
+
+
+def refs(schema: Schema) -> tuple[Expr, ...]:
+    """Each column as it is."""
+    return tuple(InputRef(i, f.name, f.type) for i, f in enumerate(schema))
+
+
+def cast(expr: Expr, target: DataType) -> Expr:
+    """``expr`` in a type, without a cast where it has it already."""
+    same = expr.type.with_nullable(True) == target.with_nullable(True)
+    return expr if same else Cast(expr, target.with_nullable(target.nullable or expr.type.nullable))
+
+
+def project(node: LogicalNode, exprs: Sequence[Expr], names: Sequence[str]) -> LogicalNode:
+    """A projection; a column that is merely forwarded keeps its time attribute."""
+    fields = []
+    for e, n in zip(exprs, names, strict=True):
+        time = node.schema[e.index].time if isinstance(e, InputRef) else None
+        if time is None and is_proctime_call(e):
+            time = "proctime"
+        fields.append(Field(n, e.type, time))
+    return Project(Schema(tuple(fields)), node, tuple(exprs))
+
+
+def is_proctime_call(e: Expr) -> bool:
+    from .bind_table import is_proctime
+
+    return is_proctime(e)
+
+
+def _cast_to(node: LogicalNode, schema: Schema) -> LogicalNode:
+    if all(a.type.with_nullable(True) == b.type.with_nullable(True) for a, b in zip(node.schema, schema, strict=True)):
+        if node.schema.names == schema.names:
+            return node
+        return Project(Schema(tuple(replace(a, name=b.name) for a, b in zip(node.schema, schema, strict=True))), node, refs(node.schema))
+    exprs = [cast(e, f.type) for e, f in zip(refs(node.schema), schema, strict=True)]
+    return project(node, exprs, schema.names)
+
+
+def _untimed(schema: Schema) -> Schema:
+    return Schema(tuple(replace(f, time=None) for f in schema))
+
+
+def _is_stateful(node: LogicalNode) -> bool:
+    return isinstance(node, Aggregate) or any(_is_stateful(i) for i in node.inputs)
+
+
+__all__ = ["BindContext", "QueryBinder", "TableDefinition", "cast", "has_over", "project", "refs"]

@@ -1,0 +1,102 @@
+"""What names mean at one place of a query: the relations of FROM and their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamsql.datatypes import Root
+from streamsql.errors import ValidationError
+from streamsql.schema import Schema
+
+from .expressions import Expr, FieldAccess, InputRef
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A named input of FROM: its columns start at ``offset`` of the joined row. ``path``: all parts of its name."""
+
+    alias: str
+    schema: Schema
+    offset: int = 0
+    path: tuple[str, ...] = ()
+
+    def matches(self, parts: Sequence[str]) -> bool:
+        names = self.path or (self.alias,)
+        return tuple(parts) in ((self.alias,), names[-len(parts) :]) if parts else False
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The relations visible, in order. ``hidden``: columns merged away by USING, still reachable by alias."""
+
+    relations: tuple[Relation, ...]
+    hidden: frozenset[int] = frozenset()
+
+    @property
+    def schema(self) -> Schema:
+        """All columns, those of the first relation first."""
+        return Schema(tuple(f for r in self.relations for f in r.schema))
+
+    def resolve(self, parts: Sequence[str], node: object = None) -> Expr | None:
+        """A column, by ``c``, ``alias.c`` or deeper into ROW fields; None where nothing has that name.
+
+        Raises ValidationError for a name that several relations have.
+        """
+        for split in range(min(len(parts) - 1, 3), -1, -1):
+            qualifier, column, fields = parts[:split], parts[split], parts[split + 1 :]
+            found = self._columns(qualifier, column)
+            if len(found) > 1:
+                owners = ", ".join(r.alias for r in self.relations if column in r.schema.names)
+                raise ValidationError(
+                    f"column '{column}' is ambiguous: it is in {owners}", hint=f"write {self.relations[0].alias}.{column}"
+                )
+            if found:
+                return _descend(found[0], fields)
+        return None
+
+    def _columns(self, qualifier: Sequence[str], column: str) -> list[InputRef]:
+        found = []
+        for r in self.relations:
+            if qualifier and not r.matches(qualifier):
+                continue
+            for i, f in enumerate(r.schema):
+                if f.name == column and (qualifier or r.offset + i not in self.hidden):
+                    found.append(InputRef(r.offset + i, f.name, f.type))
+                    break
+        return found
+
+    def suggest(self) -> list[str]:
+        """Every name one could have meant."""
+        return [f.name for r in self.relations for f in r.schema] + [r.alias for r in self.relations if r.alias]
+
+    def star(self, qualifier: str | None = None) -> list[tuple[str, InputRef]] | None:
+        """The columns of ``*`` or ``alias.*``; None for an unknown alias."""
+        relations = [r for r in self.relations if qualifier is None or r.alias == qualifier]
+        if qualifier is not None and not relations:
+            return None
+        return [
+            (f.name, InputRef(r.offset + i, f.name, f.type))
+            for r in relations
+            for i, f in enumerate(r.schema)
+            if qualifier is not None or r.offset + i not in self.hidden
+        ]
+
+    @staticmethod
+    def of(schema: Schema, alias: str = "", path: tuple[str, ...] = ()) -> Scope:
+        return Scope((Relation(alias, schema, 0, path),))
+
+    def joined(self, other: Scope) -> Scope:
+        """Both, the other's columns after these."""
+        width = len(self.schema)
+        moved = tuple(Relation(r.alias, r.schema, r.offset + width, r.path) for r in other.relations)
+        return Scope(self.relations + moved, self.hidden | {h + width for h in other.hidden})
+
+
+def _descend(expr: Expr, fields: Sequence[str]) -> Expr | None:
+    for name in fields:
+        if expr.type.root is not Root.ROW or name not in expr.type.names:
+            return None
+        inner = expr.type.children[expr.type.names.index(name)]
+        expr = FieldAccess(expr, name, inner.with_nullable(inner.nullable or expr.type.nullable))
+    return expr
