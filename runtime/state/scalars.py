@@ -14,7 +14,7 @@ _SCHEMA = pa.schema([("name", pa.string()), ("number", pa.int64()), ("text", pa.
 
 
 class Scalars(State):
-    """Values by name, each an int of 64 bits, a str, or None (the same as absent once read with :meth:`get`)."""
+    """Values by name, each an int of 64 bits, a str, or None (which :meth:`get` reads as absent)."""
 
     def __init__(self) -> None:
         self._values: dict[str, Scalar] = {}

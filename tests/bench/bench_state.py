@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from streamsql.runtime.state.hashing import hash_columns
 from streamsql.runtime.state.key_index import KeyIndex
+from streamsql.runtime.state.run_store import RunStore
 from streamsql.runtime.state.slice_store import SliceStore
 from streamsql.runtime.state.slot_column import SlotColumn
 
@@ -77,6 +79,38 @@ def bench_slices(random: np.random.Generator) -> None:
     rate("SliceStore append, 9 slices, sorted", BATCH, lambda i: store.append(np.sort(ends), rows))
 
 
+def bench_runs(size: int, random: np.random.Generator) -> None:
+    """A join's side: appended in batches, probed with 100 k and with 1 k keys; then half of it retracted."""
+    schema = pa.schema([("id", pa.int64()), ("name", pa.string()), ("v", pa.float64())])
+    store = RunStore(schema, [0])
+    ids = random.permutation(size)
+    batches = [ids[at : at + BATCH] for at in range(0, size, BATCH)]
+
+    def rows(keys: np.ndarray[Any, Any]) -> pa.RecordBatch:
+        names = pa.array([f"name {k}" for k in keys.tolist()])
+        return pa.record_batch([pa.array(keys), names, pa.array(keys * 0.5)], schema=schema)
+
+    made = [rows(b) for b in batches]
+    hashed = [hash_columns([b.column(0)]) for b in made]
+    rate("RunStore append", BATCH, lambda i: store.append(hashed[i], made[i]), len(made))
+    some = pa.array(random.choice(size, BATCH, replace=False))
+    few = some.slice(0, 1000)
+    rate(
+        f"RunStore probe 100 k in {store.row_count:,}",
+        BATCH,
+        lambda i: store.probe(hash_columns([some]), [some]),
+    )
+    rate("RunStore probe 1 k", 1000, lambda i: store.probe(hash_columns([few]), [few]))
+    minus = np.full(BATCH, -1, np.int64)
+    rate("RunStore retract", BATCH, lambda i: store.append(hashed[i], made[i], minus), len(made))
+    rate(
+        "RunStore probe 100 k, consolidated",
+        BATCH,
+        lambda i: store.probe(hash_columns([some]), [some], consolidate=True),
+    )
+    print(f"    {store.row_count:,} rows left in {store.run_count} runs")
+
+
 def main() -> None:
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     random = np.random.default_rng(7)
@@ -87,6 +121,7 @@ def main() -> None:
     bench_keys("string", names, [names.take(pa.array(p)) for p in picks])
     bench_columns(size, random)
     bench_slices(random)
+    bench_runs(size, random)
 
 
 if __name__ == "__main__":
