@@ -1,4 +1,4 @@
-"""JSON messages to Arrow columns, a batch at a time, through DuckDB's ``json_transform``.
+"""JSON messages to Arrow columns, a batch at a time, through DuckDB's ``json_extract_string``.
 
 Every field is taken out as *text* and converted by strict Arrow casts. A row is *clean* only where every reading of its
 texts agrees with the row-wise reader; all others are *suspicious* and left to that reader, which has the last word and knows
@@ -11,7 +11,6 @@ plain, strings that look like objects (DuckDB gives the text of an object too), 
 from __future__ import annotations
 
 import binascii
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,11 +48,6 @@ class ColumnReader:
             self._object = _Object(self, schema.names, schema.types)
         self._decimals = any(_holds_decimal(t) for t in schema.types)
         self._arrow = schema.arrow
-
-    @staticmethod
-    def can_read(schema: Schema) -> bool:
-        """Whether the schema can be read in columns: DuckDB's structs tell no upper from lower case."""
-        return all(_distinct_names(names) for names in _name_lists(schema))
 
     @property
     def options(self) -> JsonReadOptions:
@@ -138,18 +132,21 @@ class _Object:
 
     def __init__(self, reader: ColumnReader, names: Sequence[str], types: Sequence[DataType]) -> None:
         self._reads = [column_converter(reader, t) for t in types]
-        self._types = types
-        self._names = names
+        self._fields = [pa.field(n, t.arrow) for n, t in zip(names, types, strict=True)]
         self._all_fields = reader.options.fail_on_missing_field
-        spec = json.dumps(
-            {n: "JSON" if t.is_nested else "VARCHAR" for n, t in zip(names, types, strict=True)}
-        )
-        fields = "".join(f"s.{_quoted(n)} c{i}, " for i, n in enumerate(names))
+        lists: dict[str, list[str]] = {"json_extract_string": [], "json_extract": []}
+        columns = []
+        for name, t in zip(names, types, strict=True):
+            function = _extract(t)
+            lists[function].append(_literal("/" + name.replace("~", "~0").replace("/", "~1")))
+            columns.append(f"{function}[{len(lists[function])}], ")
+        taken = ", ".join(f"try({f}(v, [{', '.join(p)}])) {f}" for f, p in lists.items() if p)
+        bad = next(f for f, p in lists.items() if p)
         self._relation = reader.relation(
-            f"SELECT {fields}s IS NULL bad FROM (SELECT try(json_transform(v, {_literal(spec)})) s FROM m)"
+            f"SELECT {''.join(columns)}{bad} IS NULL FROM (SELECT {taken} FROM m)"
         )
 
-    def columns(self, texts: pa.StringArray) -> tuple[list[pa.Array], Mask | None]:
+    def columns(self, texts: pa.StringArray) -> tuple[list[pa.Array], Mask]:
         """Columns, and where they are suspicious; a NULL text gives NULLs that are not."""
         table = self._relation.run(texts)
         mask = starts_otherwise(texts, b"{") | as_mask(column_of(table, len(self._reads)))
@@ -167,9 +164,9 @@ class _Object:
         return columns, mask
 
     def read(self, texts: pa.StringArray) -> Converted:
+        texts = without_json_nulls(texts)
         columns, mask = self.columns(texts)
-        fields = [pa.field(n, t.arrow) for n, t in zip(self._names, self._types, strict=True)]
-        return pa.StructArray.from_arrays(columns, fields=fields, mask=pc.is_null(texts)), mask
+        return pa.StructArray.from_arrays(columns, fields=self._fields, mask=pc.is_null(texts)), mask
 
 
 class _Scalar:
@@ -177,26 +174,23 @@ class _Scalar:
 
     def __init__(self, reader: ColumnReader, t: DataType) -> None:
         self._read = column_converter(reader, t)
-        kind = "JSON" if t.is_nested else "VARCHAR"
-        self._relation = reader.relation(f"""SELECT try(json_transform(v, '"{kind}"')) c FROM m""")
+        self._relation = reader.relation(f"SELECT try({_extract(t)}(v, '$')) FROM m")
 
     def read(self, texts: pa.StringArray) -> Converted:
-        values = column_of(self._relation.run(texts), 0)
-        column, bad = self._read(values)
-        nulls = as_mask(pc.is_null(values))  # null and malformed look the same
+        column, bad = self._read(column_of(self._relation.run(texts), 0))
+        nulls = as_mask(pc.is_null(column))  # null and malformed look the same
         return column, nulls if bad is None else nulls | bad
 
 
 class _Array:
     def __init__(self, reader: ColumnReader, t: DataType) -> None:
-        element = t.children[0]
-        self._read = column_converter(reader, element)
-        kind = "JSON" if element.is_nested else "VARCHAR"
-        self._relation = reader.relation(f"""SELECT try(json_transform(v, '["{kind}"]')) l FROM m""")
+        self._read = column_converter(reader, t.children[0])
+        self._relation = reader.relation(f"SELECT try({_extract(t.children[0])}(v, '$[*]')) FROM m")
 
     def read(self, texts: pa.StringArray) -> Converted:
+        texts = without_json_nulls(texts)
         lists = column_of(self._relation.run(texts), 0)
-        mask = starts_otherwise(texts, b"[") | as_mask(pc.and_(pc.is_null(lists), pc.is_valid(texts)))
+        mask = starts_otherwise(texts, b"[")
         values, bad = self._read(lists.flatten())
         offsets = _offsets(lists)
         spread(bad, offsets, mask)
@@ -208,21 +202,32 @@ class _Map:
         value = t.children[1] if t.root is Root.MAP else DataType(Root.INT)
         self._type = t.arrow
         self._read = column_converter(reader, value)
-        kind = "JSON" if value.is_nested else "VARCHAR"
         self._relation = reader.relation(
-            "SELECT map_keys(j) k, map_values(j) x FROM "
-            f"""(SELECT try(json_transform(v, '"MAP(VARCHAR,{kind})"')) j FROM m)"""
+            f"SELECT try({_extract(value)}(v, '$.*')), k, len(k) <> list_unique(k) "
+            "FROM (SELECT v, try(json_keys(v)) k FROM m)"
         )
 
     def read(self, texts: pa.StringArray) -> Converted:
+        texts = without_json_nulls(texts)
         table = self._relation.run(texts)
-        keys, lists = column_of(table, 0), column_of(table, 1)
-        mask = starts_otherwise(texts, b"{") | as_mask(pc.and_(pc.is_null(lists), pc.is_valid(texts)))
+        lists, keys = column_of(table, 0), column_of(table, 1)
+        mask = starts_otherwise(texts, b"{") | as_mask(pc.fill_null(column_of(table, 2), False))
         values, bad = self._read(lists.flatten())
         offsets = _offsets(lists)
         spread(bad, offsets, mask)
         maps = pa.MapArray.from_arrays(pa.array(offsets), keys.flatten(), values, mask=pc.is_null(texts))
         return maps.cast(self._type) if maps.type != self._type else maps, mask
+
+
+def _extract(t: DataType) -> str:
+    """DuckDB's function for a value of ``t``: its text, or its JSON where a string must not pass for an object."""
+    return "json_extract" if t.is_nested else "json_extract_string"
+
+
+def without_json_nulls(texts: pa.StringArray) -> pa.StringArray:
+    """JSON texts with ``null`` as NULL."""
+    null = pc.fill_null(pc.equal(texts, "null"), False)
+    return pc.if_else(null, pa.scalar(None, pa.string()), texts) if null.true_count else texts
 
 
 def _offsets(lists: pa.ListArray) -> npt.NDArray[np.int32]:
@@ -460,25 +465,6 @@ def _is_digit(data: npt.NDArray[np.uint8]) -> Mask:
 
 def _holds_decimal(t: DataType) -> bool:
     return t.root is Root.DECIMAL or any(_holds_decimal(c) for c in t.children)
-
-
-def _name_lists(schema: Schema) -> list[Sequence[str]]:
-    lists: list[Sequence[str]] = [schema.names]
-    todo = list(schema.types)
-    while todo:
-        t = todo.pop()
-        todo.extend(t.children)
-        if t.root is Root.ROW:
-            lists.append(t.names)
-    return lists
-
-
-def _distinct_names(names: Sequence[str]) -> bool:
-    return len({n.casefold() for n in names}) == len(names) and all(names)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(text: str) -> str:

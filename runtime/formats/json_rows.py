@@ -164,7 +164,9 @@ def json_text(value: Any) -> str:
         return value
     if type(value) is RawNumber:
         number = float(value)
-        return repr(number) if math.isfinite(number) else str(value)
+        return number_text(number) if math.isfinite(number) else str(value)
+    if type(value) is float:
+        return number_text(value)
     if value is None:
         return "null"
     if value is True or value is False:
@@ -178,6 +180,26 @@ def json_text(value: Any) -> str:
             + "}"
         )
     return repr(value)
+
+
+def number_text(value: float) -> str:
+    """A finite number as JavaScript prints it, with ``.0`` for a whole one: DuckDB's form.
+
+    >>> number_text(1e22), number_text(1e-7), number_text(1e16), number_text(0.00001), number_text(-2.50)
+    ('1e22', '1e-7', '10000000000000000.0', '0.00001', '-2.5')
+    """
+    text = repr(value)
+    if "e" not in text:
+        return text
+    sign, digits, exponent = Decimal(text).as_tuple()
+    assert isinstance(exponent, int)
+    size = len(digits) + exponent  # where the point stands
+    if -6 < size <= 21:
+        plain = f"{Decimal(text):f}"
+        return plain if "." in plain else plain + ".0"
+    mantissa = "".join(map(str, digits)).rstrip("0")
+    point = "." if len(mantissa) > 1 else ""
+    return f"{'-' if sign else ''}{mantissa[0]}{point}{mantissa[1:]}e{size - 1}"
 
 
 def _nested_text(value: Any) -> str:
