@@ -21,8 +21,8 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 sys.path.insert(0, sys.argv[1])
 import streamsql
-names = [m.name for m in pkgutil.walk_packages(streamsql.__path__, "streamsql.")]
-names.remove("streamsql.__main__")
+found = (m.name for m in pkgutil.walk_packages(streamsql.__path__, "streamsql."))
+names = [name for name in found if name != "streamsql.__main__"]
 for name in names:
     assert importlib.import_module(name).__file__.startswith(sys.argv[1]), name
 print(*sorted(names))
