@@ -246,9 +246,9 @@ class CatalogManager:
             )
             raise CatalogError(f"{what} '{path}' does not exist", hint=hint, position=position)
 
-    def permanent(self, path: ObjectPath) -> TableOrView | None:
-        """The permanent table or view, also where a temporary one hides it."""
-        return self._permanent.get(path)
+    def exact(self, path: ObjectPath, *, temporary: bool) -> TableOrView | None:
+        """The temporary, or the permanent table or view, also where a temporary one hides it."""
+        return (self._temporary if temporary else self._permanent).get(path)
 
     def names(self, catalog: str, database: str) -> list[str]:
         """Tables and views of a database, the temporary ones among them."""
@@ -292,6 +292,7 @@ class CatalogManager:
     def alter(self, definition: TableOrView) -> None:
         """Puts a changed definition in the place of the visible one of the same path."""
         with self._lock:
+            _refuse_jobs("database", definition.path.database, definition.path.catalog)
             old = self.require(definition.path)
             space = self._temporary if old.temporary else self._permanent
             space[definition.path] = replace(definition, temporary=old.temporary)
@@ -299,6 +300,7 @@ class CatalogManager:
     def rename(self, path: ObjectPath, name: str) -> ObjectPath:
         """Gives the visible table or view another name in its database; returns the new path."""
         with self._lock:
+            _refuse_jobs("database", path.database, path.catalog)
             old = self.require(path)
             new_path = replace(path, name=name)
             space = self._temporary if old.temporary else self._permanent

@@ -9,6 +9,7 @@ from sqlglot import exp
 from streamsql.errors import Position, UnsupportedError, ValidationError
 
 from .dialect import Flink
+from .parsing import position_of
 from .statement_types import Ident, Name
 
 
@@ -20,15 +21,7 @@ class Reader:
 
     def place(self, node: exp.Expr | None) -> Position | None:
         """Where a node stands, from its first to its last part that knows its offsets."""
-        if node is None:
-            return None
-        start, end = node.meta.get("start"), node.meta.get("end")
-        if start is None or end is None:
-            spans = [(n.meta["start"], n.meta["end"]) for n in node.walk() if n.meta.get("start") is not None]
-            if not spans:
-                return None
-            start, end = min(s for s, _ in spans), max(e for _, e in spans)
-        return Position.at(self.sql, start, end)
+        return None if node is None else position_of(node, self.sql)
 
     def name(self, node: exp.Expr) -> Name:
         """The name of an object."""

@@ -45,12 +45,12 @@ class Statement:
     sql: str = field(kw_only=True, default="", compare=False, repr=False)
 
 
-# -- queries and inserts ------------------------------------------------------------------------------------
+# -- queries and inserts ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Query(Statement):
-    """SELECT, VALUES, WITH …. ``emit_changes``: EMIT CHANGES or SUBSCRIBE asked to follow the result for ever."""
+    """SELECT, VALUES, WITH …. ``emit_changes``: EMIT CHANGES or SUBSCRIBE, which never ends."""
 
     ast: exp.Expr
     emit_changes: bool = False
@@ -93,13 +93,13 @@ class EndStatementSet(Statement):
 
 @dataclass(frozen=True)
 class Explain(Statement):
-    """EXPLAIN; ``details``: CHANGELOG_MODE, ESTIMATED_COST, JSON_EXECUTION_PLAN, PLAN_ADVICE or ours, in order."""
+    """EXPLAIN; ``details``: words such as CHANGELOG_MODE, in the order given."""
 
     statement: Query | Insert | StatementSet | CreateTable
     details: tuple[str, ...] = ()
 
 
-# -- tables -------------------------------------------------------------------------------------------------
+# -- tables -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class CreateView(Statement):
     if_not_exists: bool = False
 
 
-# -- changes of tables and views ----------------------------------------------------------------------------
+# -- changes of tables and views --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ class AlterView(Statement):
     if_exists: bool = False
 
 
-# -- catalogs, databases, functions -------------------------------------------------------------------------
+# -- catalogs, databases, functions -----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -329,7 +329,7 @@ class Drop(Statement):
     cascade: bool = False
 
 
-# -- the session --------------------------------------------------------------------------------------------
+# -- the session ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

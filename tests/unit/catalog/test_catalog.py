@@ -134,7 +134,7 @@ def test_alter_changes_the_visible_one(manager: CatalogManager) -> None:
     manager.alter(table(manager, "t", comment="changed"))
     changed = manager.require(manager.resolve(["t"]))
     assert changed.comment == "changed" and changed.temporary
-    hidden = manager.permanent(manager.resolve(["t"]))
+    hidden = manager.exact(manager.resolve(["t"]), temporary=False)
     assert hidden is not None and hidden.comment == "permanent"
 
 
@@ -188,6 +188,8 @@ def test_jobs_is_reserved(manager: CatalogManager) -> None:
         lambda: manager.create_catalog(CatalogDefinition("jobs")),
         lambda: manager.create_database(DatabaseDefinition("default_catalog", "jobs")),
         lambda: manager.drop(manager.resolve(["jobs", "t"]), "table"),
+        lambda: manager.alter(table(manager, "jobs", "t")),
+        lambda: manager.rename(manager.resolve(["jobs", "t"]), "u"),
         lambda: manager.use_database(["jobs"]),
     ):
         with pytest.raises(CatalogError, match="jobs"):
@@ -240,7 +242,9 @@ def test_functions_that_are_there_or_not(manager: CatalogManager) -> None:
     assert not functions.create(function("f", path), if_not_exists=True)
     with pytest.raises(CatalogError, match="exists already"):
         functions.create(function("f", path))
-    with pytest.raises(CatalogError, match=r"temporary function .* does not exist\nHint: use FUNCTION for it"):
+    with pytest.raises(
+        CatalogError, match=r"temporary function .* does not exist\nHint: use FUNCTION for it"
+    ):
         functions.drop(function("f", path, temporary=True))
     assert functions.alter(function("f", path, class_id="m.g"))
     altered = functions.get(path)
