@@ -14,7 +14,7 @@ from streamsql.schema import Field, Schema
 
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
 from .dialect.nodes import MatchedTable
-from .expressions import Expr, InputRef
+from .expressions import Expr, InputRef, Literal
 from .functions import conjunction, equals
 from .logical import Join, LogicalNode, Unnest, Values
 from .scope import Relation, Scope
@@ -168,7 +168,9 @@ def _lateral(binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, *, o
 def _unnest(
     binder: QueryBinder, unnest: exp.Unnest, aliased: exp.Expression, left: Bound | None, *, outer: bool
 ) -> Bound:
-    node, scope = left if left is not None else (Values(Schema(()), ((),)), Scope(()))
+    one = Literal(0, INT().not_null())
+    alone = (Values(Schema((Field("ZERO", one.type),)), ((one,),)), Scope((Relation("", Schema((Field("ZERO", one.type),))),), frozenset({0})))
+    node, scope = left if left is not None else alone
     expr = binder.expressions(scope).bind(unnest.expressions[0])
     element = expr.type.children[0] if expr.type.children else None
     if expr.type.root is Root.ARRAY and element is not None and element.root is Root.ROW:

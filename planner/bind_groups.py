@@ -18,7 +18,7 @@ from streamsql.schema import Field, Schema
 from .expression_binder import ExpressionBinder
 from .expressions import AggregateCall, Expr, InputRef, SortKey, is_constant, sql_text
 from .functions import FunctionRegistry
-from .logical import Aggregate, LogicalNode, Over, OverCall, Project
+from .logical import Aggregate, LogicalNode, Over, OverCall
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class GroupBinder:
         calls = [c.map_inputs(lambda e: e if is_constant(e) else column(e, f"$f{len(names)}")) for c in self.calls]
         from .binder import project
 
-        base = project(self.source, exprs, names) if exprs else Project(Schema(()), self.source, ())
+        base = project(self.source, exprs, names) if exprs else self.source
         from .windows import window_columns
 
         windows = window_columns(base)

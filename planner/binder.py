@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from streamsql.catalog.catalog import CatalogManager
 from streamsql.catalog.table import TableDefinition, ViewDefinition
-from streamsql.datatypes import DataType, Root, common_type
+from streamsql.datatypes import INT, DataType, Root, common_type
 from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
@@ -21,7 +21,7 @@ from .bind_from import bind_from
 from .bind_groups import GroupBinder, OverBinder, has_aggregate, has_over
 from .bind_table import bind_table
 from .expression_binder import ExpressionBinder
-from .expressions import Cast, Expr, InputRef, SortKey
+from .expressions import Cast, Expr, InputRef, Literal, SortKey
 from .functions import FunctionRegistry
 from .logical import Aggregate, Filter, LogicalNode, Project, SetOperation, Sort, Union, Values, View
 from .parsing import parse_expression, parse_one
@@ -206,7 +206,8 @@ class QueryBinder:
     def _from(self, select: exp.Select) -> tuple[LogicalNode, Scope]:
         source = select.args.get("from_")
         if source is None:
-            return Values(Schema(()), ((),)), Scope(())
+            zero = Literal(0, INT().not_null())  # one row without columns cannot be a batch
+            return Values(Schema((Field("ZERO", zero.type),)), ((zero,),)), Scope(())
         return bind_from(self, source.this, select.args.get("joins") or [])
 
     def _is_grouped(self, select: exp.Select) -> bool:

@@ -31,7 +31,7 @@ def _prune(node: LogicalNode, needed: set[int]) -> tuple[LogicalNode, Mapping]:
         case Scan():
             return _prune_scan(node, needed)
         case Project():
-            keep = sorted(needed)
+            keep = sorted(needed) or [0]  # a batch without columns has no rows
             exprs = [node.exprs[i] for i in keep]
             below, moved = _prune(node.input, _used(exprs))
             fields = tuple(node.schema[i] for i in keep)
