@@ -108,8 +108,7 @@ class MaterializedResult:
         self.dropped += 1
 
     def _squeeze(self) -> None:
-        """Takes the holes out; the hole of a pending +U stays the last known place of nothing and is
-        forgotten."""
+        """Takes the holes out, except the one that a +U is still to fill."""
         moved: dict[int, int] = {}
         kept: list[Row | None] = []
         for place, row in enumerate(self._places):

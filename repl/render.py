@@ -98,6 +98,22 @@ def timestamp(v: dt.datetime, precision: int) -> str:
     return v.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0") + _fraction(v.microsecond, precision)
 
 
+MAX_WATERMARK_MS = 2**62  # at or above it the sources have ended
+
+
+def watermark_text(watermark_ms: int | None, zone: dt.tzinfo) -> str:
+    """
+    >>> watermark_text(0, dt.UTC), watermark_text(None, dt.UTC), watermark_text(2**63 - 1, dt.UTC)
+    ('1970-01-01 00:00:00.000', '-', 'end')
+    """
+    if watermark_ms is None or watermark_ms < -MAX_WATERMARK_MS:
+        return "-"
+    if watermark_ms >= MAX_WATERMARK_MS:
+        return "end"
+    at = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=watermark_ms)
+    return timestamp(at.astimezone(zone), 3)
+
+
 def _fraction(microseconds: int, precision: int) -> str:
     return f".{microseconds:06d}"[: precision + 1] if precision else ""
 

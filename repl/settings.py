@@ -32,6 +32,10 @@ class Settings:
         return RESULT_MODE in self._config.as_dict()
 
     @property
+    def batch(self) -> bool:
+        return str(self._config.get("execution.runtime-mode")).upper() == "BATCH"
+
+    @property
     def rows_max(self) -> int:
         return int(self._config.get("sql-client.execution.max-table-result.rows"))
 
