@@ -10,7 +10,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types format bench build clean
+.PHONY: help setup demo test check lint types format bench docs build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ format: $(VENV)/.dev ## format the code and fix what lint can fix
 
 bench: $(VENV)/.dev ## benchmarks, each beside batch DuckDB on the same data (ARGS selects)
 	$(BIN)/python -m pytest -m bench -s --timeout 0 tests/bench $(ARGS)
+
+docs: $(VENV)/.dev ## write the pages of docs/ that are generated from the code
+	$(BIN)/python docs/generate.py
 
 build: $(VENV)/.dev ## wheel and source distribution into dist/
 	$(BIN)/python -m build

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LINKED = ("catalog", "planner", "repl", "runtime")  # top-level folders installed as streamsql.<name>
-OUTSIDE = ("examples", "tests")  # not installed
+OUTSIDE = ("docs", "examples", "tests")  # not installed
 
 # Modules of streamsql/ that every folder may use; the others are the public face, on top of the runtime.
 CORE = {"changelog", "config", "config_options", "datatypes", "errors", "options", "schema", "timestamps"}

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import pytest
 import sqlglot
 
-from tests.project import OUTSIDE, ROOT, product_modules
+from docs.generate import PAGES as GENERATED
+from tests.project import LINKED, OUTSIDE, ROOT, product_modules
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 WITH_DOCTESTS = [m.name for m in product_modules() if ">>> " in m.path.read_text()]
-TOP_FOLDERS = ("streamsql", "planner", "runtime", "catalog", "repl", "docs", *OUTSIDE)
+TOP_FOLDERS = ("streamsql", *LINKED, *OUTSIDE)
 
 LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?\)")
 CODE_PATH = re.compile(rf"`((?:{'|'.join(TOP_FOLDERS)})/[\w./-]+\.\w+)`")
@@ -88,6 +89,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not [*broken_links(page)]
     lost = [path for path in CODE_PATH.findall(prose(page)) if not (ROOT / path).exists()]
     assert not lost, "files that are named and not there"
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_pages_are_up_to_date(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == GENERATED[name](), "run `make docs`"
 
 
 def test_python_in_pages_is_valid_and_imports_what_exists() -> None:

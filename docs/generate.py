@@ -1,0 +1,165 @@
+"""Writes the pages that repeat what the code declares: `make docs`.
+
+tests/test_docs.py fails when one of them is out of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from streamsql.catalog.connectors import CONNECTORS, FORMATS, ConnectorDescriptor, FormatDescriptor
+from streamsql.changelog import ChangelogMode
+from streamsql.config_options import HONOURED, REFUSED
+from streamsql.options import ConfigOption, format_value
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py from the code: change that, then `make docs`. -->"
+KINDS = {"bool": "boolean", "enum": "one of"}
+MODES = {
+    ChangelogMode.INSERT_ONLY: "inserts",
+    ChangelogMode.RETRACT: "inserts, updates and deletions",
+    ChangelogMode.UPSERT: "updates and deletions by primary key",
+}
+
+
+def main() -> None:
+    """Writes every page."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
+
+
+def options_page() -> str:
+    """Session options."""
+    supported = sorted(HONOURED, key=lambda o: o.key)
+    parts = [
+        NOTE,
+        "# Session options",
+        "Set with `SET 'key' = 'value'`, back to the default with `RESET 'key'`. Names, defaults and the way "
+        "values are written are Flink's; those that begin with `streamsql.` are ours. A duration is a number and "
+        "a unit (`500 ms`, `10 s`, `1 h`), a size likewise (`64 mb`).",
+        option_table(supported),
+        "## Known and refused",
+        "These options of Flink are recognised. Each may be set to its default, which changes nothing; any "
+        "other value is refused with the reason given here.",
+    ]
+    for reason in dict.fromkeys(o.unsupported or "" for o in REFUSED):
+        keys = ", ".join(
+            f"`{o.key}`" for o in sorted(REFUSED, key=lambda o: o.key) if o.unsupported == reason
+        )
+        parts.append(f"- {reason[:1].upper()}{reason[1:]}: {keys}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def connectors_page() -> str:
+    """Connectors and formats: what they do, their options and metadata columns."""
+    parts = [
+        NOTE,
+        "# Connectors and formats",
+        "The options of `CREATE TABLE ... WITH (...)`. An option that is not listed is refused, and the "
+        "error names the nearest one.",
+        "## Connectors",
+    ]
+    for connector in sorted(CONNECTORS.values(), key=lambda c: c.name):
+        parts += connector_section(connector)
+    parts.append("## Formats")
+    parts.append(
+        "An option is written with the format's name before it: `'json.ignore-parse-errors' = 'true'`, or "
+        "`'key.json...'` and `'value.json...'` where key and value have formats of their own."
+    )
+    for format_ in sorted(FORMATS.values(), key=lambda f: f.name):
+        parts += format_section(format_)
+    return "\n\n".join(parts) + "\n"
+
+
+def connector_section(connector: ConnectorDescriptor) -> list[str]:
+    """Paragraphs about one connector."""
+    abilities = [name for name, able in (("source", connector.scan), ("sink", connector.sink)) if able]
+    lines = [f"- Use: {' and '.join(abilities)}."]
+    if connector.scan:
+        lines.append(f"- Reading it yields {MODES[connector.source_mode]}.")
+    if connector.sink:
+        lines.append(f"- Writing takes {'; or '.join(MODES[m] for m in connector.sink_modes)}.")
+    if connector.needs_primary_key:
+        lines.append("- Needs a `PRIMARY KEY ... NOT ENFORCED`.")
+    if connector.formats:
+        lines.append(f"- Formats: {', '.join(f'`{f}`' for f in connector.formats)}.")
+    rows = [
+        (f"`{k}`", code(t.sql()), "read and write" if w else "read")
+        for k, (t, w) in connector.metadata.items()
+    ]
+    parts = [f"### {connector.name}", *filter(None, [sentence(connector.description)]), "\n".join(lines)]
+    parts += [option_table(connector.options)] if connector.options else ["No options."]
+    return parts + metadata_table(rows)
+
+
+def format_section(format_: FormatDescriptor) -> list[str]:
+    """Paragraphs about one format."""
+    rows = [(f"`{k}`", code(t.sql()), "read") for k, t in format_.metadata.items()]
+    parts = [f"### {format_.name}", f"Carries {MODES[format_.changelog_mode]}."]
+    parts += [option_table(format_.options)] if format_.options else ["No options."]
+    return parts + metadata_table(rows)
+
+
+def metadata_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The table of metadata columns, if there are any."""
+    return ["Metadata columns:", table(("key", "type", "use"), rows)] if rows else []
+
+
+def option_table(options: Iterable[ConfigOption]) -> str:
+    """One row an option."""
+    return table(("option", "value", "default", "meaning"), [option_row(o) for o in options])
+
+
+def option_row(option: ConfigOption) -> tuple[str, str, str, str]:
+    """Cells of one option."""
+    choices = ", ".join(f"`{c}`" for c in option.choices if c not in option.refused)
+    kind = KINDS.get(option.kind, option.kind)
+    meaning = [sentence(option.description)]
+    meaning += [
+        f"`{value}` is refused: {sentence(why, capital=False)}" for value, why in option.refused.items()
+    ]
+    if option.unsupported is not None:
+        meaning.append(f"**Refused**: {sentence(option.unsupported, capital=False)}")
+    return (
+        f"`{option.key}`",
+        f"{kind} {choices}".strip(),
+        default_text(option),
+        " ".join(filter(None, meaning)),
+    )
+
+
+def default_text(option: ConfigOption) -> str:
+    """The default as one would write it."""
+    if option.required:
+        return "required"
+    if option.default_text is not None:
+        return option.default_text
+    text = "" if option.default is None else format_value(option.default, option.kind)
+    return f"`{text}`" if text else "none"
+
+
+def code(text: str) -> str:
+    """Text as code, also when it holds back-ticks."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def sentence(text: str, *, capital: bool = True) -> str:
+    """A phrase from the code as a sentence."""
+    if not text:
+        return ""
+    capital = capital and text.split()[0].isalpha()  # not an example such as "host:port"
+    start = text[0].upper() if capital else text[0]
+    return start + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+
+
+PAGES: dict[str, Callable[[], str]] = {"options.md": options_page, "connectors.md": connectors_page}
+
+if __name__ == "__main__":
+    main()
