@@ -36,8 +36,8 @@ def options_page() -> str:
         NOTE,
         "# Session options",
         "Set with `SET 'key' = 'value'`, back to the default with `RESET 'key'`. Names, defaults and the way "
-        "values are written are Flink's; those that begin with `streamsql.` are ours. A duration is a number and "
-        "a unit (`500 ms`, `10 s`, `1 h`), a size likewise (`64 mb`).",
+        "values are written are Flink's; those that begin with `streamsql.` are ours. A duration is a number "
+        "and a unit (`500 ms`, `10 s`, `1 h`), a size likewise (`64 mb`).",
         option_table(supported),
         "## Known and refused",
         "These options of Flink are recognised. Each may be set to its default, which changes nothing; any "
