@@ -6,6 +6,7 @@ The first function called imports sqlglot (about a tenth of a second); importing
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from streamsql.errors import Position, SqlSyntaxError, did_you_mean
@@ -33,12 +34,26 @@ def parse(sql: str) -> list[exp.Expr]:
     Raises:
         SqlSyntaxError: the text is not Flink SQL; with the place and, where a word looks misspelt, a hint.
     """
+    return _parse_with(sql, "_parse_statement")
+
+
+def _parse_part(text: str, method: str, what: str) -> exp.Expr:
+    parts = _parse_with(text, method)
+    if len(parts) != 1:
+        raise SqlSyntaxError(f"Syntax error: found {len(parts) or 'nothing'}, expected {what}")
+    return parts[0]
+
+
+def _parse_with(sql: str, method: str) -> list[exp.Expr]:
+    """Everything between semicolons, each read by this method of the parser."""
     from sqlglot.errors import ParseError, TokenError
 
     from .dialect import Flink
 
+    dialect = Flink()
     try:
-        return [statement for statement in Flink().parse(sql) if statement is not None]
+        parsed = dialect.parser()._parse(lambda parser: getattr(parser, method)(), dialect.tokenize(sql), sql)
+        return [node for node in parsed if node is not None]
     except ParseError as error:
         raise _syntax_error(sql, error.errors[0]) from None
     except TokenError:
@@ -66,6 +81,24 @@ def parse_one(sql: str) -> exp.Expr:
     return statements[0]
 
 
+def parse_expression(text: str) -> exp.Expr:
+    """A scalar expression such as a computed column's.
+
+    Raises:
+        SqlSyntaxError: as `parse`.
+    """
+    return _parse_part(text, "_parse_disjunction", "an expression")
+
+
+def parse_type(text: str) -> exp.Expr:
+    """A data type such as ``ROW<a INT, b STRING>``, as an ``exp.DataType``.
+
+    Raises:
+        SqlSyntaxError: as `parse`.
+    """
+    return _parse_part(text, "_parse_types", "a data type")
+
+
 def position_of(node: Any, sql: str) -> Position | None:
     """Where ``node`` stands in ``sql``, or None when nothing in it carries a position.
 
@@ -86,8 +119,8 @@ def _offsets(node: Any) -> tuple[int, int] | None:
 def split_statements(text: str) -> list[tuple[str, int]]:
     """The statements of a script as (text, offset of the text), without their semicolons.
 
-    Semicolons in strings, comments, back-ticks and statement sets do not cut. A comment before a statement belongs to
-    it; a piece with nothing but comments is left out.
+    Semicolons in strings, comments, back-ticks and statement sets do not cut. A comment before a statement
+    belongs to it; a piece with nothing but comments is left out.
 
     >>> split_statements("SELECT ';'; -- done\\nSELECT 2")
     [("SELECT ';'", 0), ('-- done\\nSELECT 2', 12)]
@@ -96,7 +129,7 @@ def split_statements(text: str) -> list[tuple[str, int]]:
 
 
 def is_complete(text: str) -> bool:
-    """Whether ``text`` ends its last statement: with a semicolon, outside strings, comments and statement sets.
+    """Whether ``text`` ends with a semicolon that is outside strings, comments and statement sets.
 
     >>> is_complete("SELECT 1;"), is_complete("SELECT 1"), is_complete("SELECT ';")
     (True, False, False)
@@ -138,9 +171,8 @@ def _in_block(words: list[str]) -> bool:
     for opener in _BLOCK_OPENERS:
         for at in range(len(words) - 2):
             if tuple(words[at : at + 3]) == opener:
-                return not any(
-                    word == "END" and before == ";" for before, word in zip(words[at + 2 :], words[at + 3 :])
-                )
+                inside = words[at + 2 :]
+                return not any(a == ";" and b == "END" for a, b in pairwise(inside))
     return False
 
 
@@ -174,8 +206,7 @@ def _hint(sql: str, found: str, details: dict[str, Any]) -> str | None:
         return "write CAST(x AS type) instead of x::type"
     if details.get("candidates"):
         return did_you_mean(found, details["candidates"]) if found.isidentifier() else None
-    previous = details.get("previous")
-    return _misspelt_clause(found, previous[0] if previous else "")
+    return _misspelt_clause(found, details.get("previous") or "")
 
 
 def _misspelt_clause(*words: str) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from sqlglot.dialects.dialect import Dialect, NormalizationStrategy
 
 from .generator import FlinkGenerator
@@ -21,7 +19,6 @@ class Flink(Dialect):
     TYPED_DIVISION = True
     SUPPORTS_USER_DEFINED_TYPES = False
     DPIPE_IS_STRING_CONCAT = False  # it is an operator like *, see the parser
-    TIME_MAPPING: ClassVar[dict[str, str]] = {}
 
     Tokenizer = FlinkTokenizer
     Parser = StatementParser

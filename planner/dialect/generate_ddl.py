@@ -40,10 +40,7 @@ class DdlGenerator(Generator):
 
     def _block(self, node: exp.Expr) -> str:
         """``(a, b)``, one item a line when pretty."""
-        if not self.pretty:
-            return self._in_parens(node)
-        items = self.expressions(node, skip_first=False, skip_last=True, new_line=True)
-        return f"({items}\n)" if node.expressions else "()"
+        return self.wrap(self.expressions(node, indent=False)) if self.pretty else self._in_parens(node)
 
     def _option(self, node: exp.Property) -> str:
         return f"{self.sql(node, 'this')} = {self.sql(node, 'value')}"
@@ -71,7 +68,7 @@ class DdlGenerator(Generator):
         if isinstance(body, exp.Literal):  # a function's class comes before its properties
             return self._words(head, self.sql(expression, "this"), "AS", self.sql(body), *clauses)
         text = self.sep().join(filter(None, (f"{head} {self.sql(expression, 'this')}", *clauses)))
-        return f"{text}{self.sep()}AS{self.sep()}{self.sql(body)}" if body else text
+        return f"{text} AS{self.sep()}{self.sql(body)}" if body else text
 
     def schema_sql(self, expression: exp.Schema) -> str:
         return f"{self.sql(expression, 'this')} {self._block(expression)}"

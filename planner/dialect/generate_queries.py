@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
 
 from . import nodes
 from .generate_ddl import DdlGenerator
@@ -18,7 +17,6 @@ NO_PAREN_NAMES: dict[type[exp.Expr], str] = dict(
     )
 )
 _REPEATS = {("0", None): "*", ("1", None): "+", ("0", "1"): "?"}
-_STRINGS = frozenset({TokenType.STRING})
 
 
 class QueryGenerator(DdlGenerator):
@@ -171,6 +169,10 @@ class QueryGenerator(DdlGenerator):
     def _no_paren(self, expression: exp.Expr) -> str:
         return NO_PAREN_NAMES[type(expression)]
 
+    def filter_sql(self, expression: exp.Filter) -> str:
+        condition = self.sql(expression.args["expression"], "this")
+        return f"{self.sql(expression, 'this')} FILTER (WHERE {condition})"
+
     def kwarg_sql(self, expression: exp.Kwarg) -> str:
         return f"{self.sql(expression, 'this')} => {self.sql(expression, 'expression')}"
 
@@ -212,14 +214,9 @@ class QueryGenerator(DdlGenerator):
         this = expression.this
         if isinstance(this, exp.Is):
             return f"{self.sql(this, 'this')} IS NOT {self.sql(this, 'expression')}"
-        for kind, word in ((exp.In, "IN"), (exp.Between, "BETWEEN"), (exp.SimilarTo, "SIMILAR TO")):
-            if isinstance(this, kind):
-                left = self.sql(this, "this")
-                return (
-                    f"{left} NOT {self.sql(this)[len(left) + 1 :]}"
-                    if self.sql(this).startswith(f"{left} {word}")
-                    else f"NOT {self.sql(this)}"
-                )
+        if isinstance(this, (exp.In, exp.Between, exp.SimilarTo)):
+            left = self.sql(this, "this")
+            return f"{left} NOT{self.sql(this).removeprefix(left)}"
         return f"NOT {self.sql(this)}"
 
     # --- JSON ---

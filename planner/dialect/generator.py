@@ -25,7 +25,9 @@ def _sequence(separator: str) -> Callable[[Any, exp.Expr], str]:
 
 
 class FlinkGenerator(QueryGenerator):
-    """Generates text that parses to the same tree again: back-ticks where needed, canonical forms elsewhere."""
+    """Generates text that parses to the same tree again: back-ticks where needed, canonical forms
+    elsewhere.
+    """
 
     LIMIT_FETCH = "ALL"
     VALUES_AS_TABLE = True

@@ -1,15 +1,17 @@
-"""What every part of the grammar needs: one statement loop, strict lists, names, and errors that say what was expected."""
+"""What every part of the grammar needs: one statement loop, strict lists, names, and errors that say what
+was expected.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from typing import ClassVar, NoReturn, TypeVar
+from typing import ClassVar, TypeVar
 
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, ParseError
+from sqlglot.errors import ParseError
 from sqlglot.parser import SENTINEL_NONE, Parser
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .tokens import ALIAS_TOKENS, NAME_TOKENS
 from .words import needs_quotes
@@ -22,11 +24,17 @@ _EXPECTING = re.compile(r"Expect(?:ing|ed) (.+)")
 
 
 def identifier(text: str) -> exp.Identifier:
-    """An identifier in canonical form: ``quoted`` says whether Flink needs back-ticks, not whether they were typed.
+    """An identifier in canonical form: ``quoted`` says whether Flink needs back-ticks, not whether they
+    were typed.
 
     Flink compares names exactly, quoted or not, so the back-ticks carry no meaning of their own.
     """
     return exp.Identifier(this=text, quoted=needs_quotes(text))
+
+
+def number(text: str) -> exp.Literal:
+    """A literal of the digits in ``text``."""
+    return exp.Literal(this=text, is_string=False)
 
 
 class TokenParser(Parser):
@@ -44,7 +52,9 @@ class TokenParser(Parser):
         raw_tokens: list[Token],
         sql: str | None = None,
     ) -> list[exp.Expr | None]:
-        """All statements of the text; sqlglot cuts at semicolons first, which a statement set does not survive."""
+        """All statements of the text; sqlglot cuts at semicolons first, which a statement set does not
+        survive.
+        """
         self.reset()
         self.sql = sql or ""
         self._chunks = [list(raw_tokens)]
@@ -63,14 +73,23 @@ class TokenParser(Parser):
     # --- errors ---
 
     def raise_error(self, message: str, token: Token = SENTINEL_NONE) -> None:
-        """As sqlglot's, with readable words, and the offsets of the token in ``errors[0]`` for a caret."""
+        """sqlglot's way to complain; here its words become readable."""
         if match := _EXPECTING.match(message):
             message = f"expected {match.group(1)}"
         elif _MISSING_OPERAND.match(message):
             message = "expected an expression"
+        raise self._error(message, token)
+
+    def _error(
+        self, message: str, token: Token = SENTINEL_NONE, candidates: Collection[str] = ()
+    ) -> ParseError:
+        """An error at ``token``, else at the next token.
+
+        ``errors[0]`` also holds the offsets ``start`` and ``end``, the ``previous`` token's
+        text and the ``candidates``: words that would have been right here.
+        """
         found = token or self._curr
-        last = self._tokens[-1] if self._tokens else SENTINEL_NONE
-        place = found or last
+        place = found or (self._tokens[-1] if self._tokens else Token(TokenType.SENTINEL, ""))
         end = place.end if found else place.end + 1
         error = ParseError.new(
             f"{message} at line {place.line}, column {place.col}",
@@ -79,28 +98,16 @@ class TokenParser(Parser):
             col=place.col,
             highlight=self.sql[place.start : place.end + 1] if found else "",
         )
-        previous = self._tokens[self._index - 1] if 0 < self._index <= len(self._tokens) else SENTINEL_NONE
-        details: dict[str, object] = dict(error.errors[0])
-        details["start"] = place.start if found else end
-        details["end"] = end
-        details["previous"] = (previous.text, previous.start, previous.end) if previous else None
-        error.errors[0] = details  # type: ignore[assignment]
-        if self.error_level == ErrorLevel.IMMEDIATE:
-            raise error
-        self.errors.append(error)
-
-    def _fail(self, message: str, token: Token = SENTINEL_NONE, candidates: Collection[str] = ()) -> NoReturn:
-        """Stops with ``message``; ``candidates`` are the words that would have been right here."""
-        level = self.error_level
-        self.error_level = ErrorLevel.IMMEDIATE
-        try:
-            self.raise_error(message, token)
-        except ParseError as error:
-            error.errors[0]["candidates"] = list(candidates)  # type: ignore[assignment]
-            raise
-        finally:
-            self.error_level = level
-        raise AssertionError("raise_error returned")
+        previous = self._tokens[self._index - 1].text if 0 < self._index <= len(self._tokens) else ""
+        error.errors[0].update(
+            {
+                "start": place.start if found else end,
+                "end": end,
+                "previous": previous,
+                "candidates": list(candidates),
+            }
+        )
+        return error
 
     # --- words and tokens ---
 
@@ -117,15 +124,17 @@ class TokenParser(Parser):
 
     def _need(self, *words: str) -> None:
         if not self._match_text_seq(*words):
-            self._fail(f"expected {' '.join(words)}", candidates=words[:1])
+            raise self._error(f"expected {' '.join(words)}", candidates=words[:1])
 
     def _need_any(self, *words: str) -> str:
         word = self._take_any(*words)
-        return word if word else self._fail(f"expected {_one_of(words)}", candidates=words)
+        if word is None:
+            raise self._error(f"expected {_one_of(words)}", candidates=words)
+        return word
 
     def _need_token(self, token_type: TokenType, what: str) -> Token:
         if not self._match(token_type):
-            self._fail(f"expected {what}")
+            raise self._error(f"expected {what}")
         return self._prev
 
     # --- lists ---
@@ -141,7 +150,7 @@ class TokenParser(Parser):
                 self._add_comments(items[-1])
             item = parse_method()
             if item is None:
-                self._fail("expected another item after ','")
+                raise self._error("expected another item after ','")
             items.append(item)
         return items
 
@@ -150,7 +159,7 @@ class TokenParser(Parser):
         self._match_l_paren()
         items = self._parse_csv(parse_method)
         if not items:
-            self._fail("expected at least one item in the parentheses")
+            raise self._error("expected at least one item in the parentheses")
         self._match_r_paren()
         return items
 
@@ -180,7 +189,7 @@ class TokenParser(Parser):
     def _name(self, what: str = "a name") -> exp.Identifier:
         name = self._parse_id_var()
         if not isinstance(name, exp.Identifier):
-            self._fail(f"expected {what}")
+            raise self._error(f"expected {what}")
         return name
 
     def _dotted_name(self, what: str = "a column name") -> exp.Identifier | exp.Dot:
@@ -195,27 +204,30 @@ class TokenParser(Parser):
         parts = [self._name(what)]
         while self._match(TokenType.DOT):
             if len(parts) == 3:
-                self._fail("expected at most catalog.database.name")
+                raise self._error("expected at most catalog.database.name")
             parts.append(self._name("a name after '.'"))
         parts.reverse()
-        names: dict[str, exp.Expr] = dict(zip(("this", "db", "catalog"), parts, strict=False))
-        return self.expression(exp.Table(**names))
+        table = exp.Table(this=parts[0])
+        for key, part in zip(("db", "catalog"), parts[1:], strict=False):
+            table.set(key, part)
+        return self.expression(table)
 
     def _string(self, what: str) -> exp.Literal:
         """A string literal."""
         token = self._curr
         if token.token_type not in self.STRING_PARSERS:
-            self._fail(f"expected {what} in single quotes")
+            raise self._error(f"expected {what} in single quotes")
         self._advance()
-        literal = self.STRING_PARSERS[token.token_type](self, token)
+        parser: Callable[[Parser, Token], exp.Expr] = self.STRING_PARSERS[token.token_type]
+        literal = parser(self, token)
         assert isinstance(literal, exp.Literal)
         return literal
 
     def _integer(self, what: str) -> exp.Literal:
         token = self._need_token(TokenType.NUMBER, what)
         if not token.text.isdigit():
-            self._fail(f"expected {what}", token)
-        return self.expression(exp.Literal.number(token.text), token)
+            raise self._error(f"expected {what}", token)
+        return self.expression(number(token.text), token)
 
     def _option(self) -> exp.Property:
         """``'key' = 'value'``."""
@@ -235,12 +247,10 @@ class TokenParser(Parser):
     def _span(self, node: E, start: exp.Expr | Token) -> E:
         """Marks ``node`` as reaching from ``start`` to the token read last, and checks its arguments."""
         if isinstance(start, Token):
-            line, col, offset = start.line, start.col, start.start
-        else:
-            meta = start.meta
-            line, col, offset = meta.get("line"), meta.get("col"), meta.get("start")
-        if offset is not None:
-            node.update_positions(line=line, col=col, start=offset, end=self._prev.end)
+            node.update_positions(line=start.line, col=start.col, start=start.start, end=self._prev.end)
+        elif "start" in start.meta:
+            node.update_positions(start)
+            node.meta["end"] = self._prev.end
         return self.expression(node)
 
 

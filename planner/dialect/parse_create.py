@@ -7,7 +7,7 @@ All give ``exp.Create`` (``exp.Create.kind`` names the object) with everything b
 from __future__ import annotations
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .nodes import (
     Distribution,
@@ -46,13 +46,13 @@ class CreateParser(QueryParser):
         if not replace and self._take("OR", "ALTER"):
             properties.append(OrAlter())
             if not self._at("MATERIALIZED"):
-                self._fail("expected MATERIALIZED TABLE after CREATE OR ALTER")
+                raise self._error("expected MATERIALIZED TABLE after CREATE OR ALTER")
         if self._take("TEMPORARY"):
             properties.append(exp.TemporaryProperty())
         system = bool(properties) and self._take("SYSTEM")
         kind = self._need_any("FUNCTION") if system else self._need_any(*_KINDS)
         if replace and kind != "TABLE":
-            self._fail("expected TABLE after CREATE OR REPLACE", self._prev)
+            raise self._error("expected TABLE after CREATE OR REPLACE", self._prev)
         if kind == "MATERIALIZED":
             self._need("TABLE")
         exists = True if self._take("IF", "NOT", "EXISTS") else None
@@ -81,13 +81,13 @@ class CreateParser(QueryParser):
         properties: list[exp.Expr] = []
         self._table_definition(create, properties)
         if not create.expression:
-            self._fail("expected AS and a query (REPLACE TABLE fills the table anew)")
+            raise self._error("expected AS and a query (REPLACE TABLE fills the table anew)")
         return self._finish(create, properties, start)
 
-    def _finish(self, create: exp.Create, properties: list[exp.Expr], start: object) -> exp.Create:
+    def _finish(self, create: exp.Create, properties: list[exp.Expr], start: Token) -> exp.Create:
         if properties:
             create.set("properties", exp.Properties(expressions=properties))
-        return self._span(create, start)  # type: ignore[type-var]
+        return self._span(create, start)
 
     # --- one kind each ---
 
@@ -104,11 +104,13 @@ class CreateParser(QueryParser):
             create.set("expression", self._query("a query after AS"))
 
     def _table_clauses(self, properties: list[exp.Expr]) -> None:
-        """COMMENT, DISTRIBUTED, PARTITIONED BY, USING CONNECTION and WITH, each once, in Flink's order or any other."""
+        """COMMENT, DISTRIBUTED, PARTITIONED BY, USING CONNECTION and WITH, each once, in Flink's order or
+        any other.
+        """
         seen: set[str] = set()
         while word := self._table_clause_word():
             if word in seen:
-                self._fail(f"{word} is given twice", self._prev)
+                raise self._error(f"{word} is given twice", self._prev)
             seen.add(word)
             if word == "COMMENT":
                 properties.append(exp.SchemaCommentProperty(this=self._string("a comment")))
@@ -228,8 +230,8 @@ class CreateParser(QueryParser):
         if self._take("NOT", "ENFORCED"):
             return
         if self._take("ENFORCED"):
-            self._fail("Flink cannot enforce a key; expected NOT ENFORCED", self._prev)
-        self._fail("expected NOT ENFORCED after PRIMARY KEY")
+            raise self._error("Flink cannot enforce a key; expected NOT ENFORCED", self._prev)
+        raise self._error("expected NOT ENFORCED after PRIMARY KEY")
 
     def _column_definition(self) -> exp.Expr:
         if not (
@@ -237,7 +239,7 @@ class CreateParser(QueryParser):
             or self._curr.text[:1].isalpha()
             or self._curr.text[:1] == "_"
         ):
-            self._fail("expected a column, WATERMARK, PRIMARY KEY or CONSTRAINT")
+            raise self._error("expected a column, WATERMARK, PRIMARY KEY or CONSTRAINT")
         self._advance()
         name = self._identifier_expression()
         if self._curr.token_type in (TokenType.COMMA, TokenType.R_PAREN):
@@ -255,6 +257,7 @@ class CreateParser(QueryParser):
         found: dict[str, exp.ColumnConstraint] = {}
         while True:
             token = self._curr
+            kind: exp.Expr
             if self._take("NOT", "NULL"):
                 word, kind = "NOT NULL", exp.NotNullColumnConstraint()
             elif self._take("NULL"):
@@ -276,7 +279,7 @@ class CreateParser(QueryParser):
             else:
                 return list(found.values())
             if word in found:
-                self._fail(f"{word} is given twice", token)
+                raise self._error(f"{word} is given twice", token)
             found[word] = self.expression(exp.ColumnConstraint(kind=kind))
 
     def _metadata(self) -> MetadataColumnConstraint:
@@ -304,7 +307,7 @@ class CreateParser(QueryParser):
             buckets = self._integer("a number of buckets")
             self._need("BUCKETS")
         if not columns and not buckets:
-            self._fail("expected BY (columns) or INTO n BUCKETS")
+            raise self._error("expected BY (columns) or INTO n BUCKETS")
         return self.expression(Distribution(kind=kind, expressions=columns, buckets=buckets))
 
     def _table_like(self) -> TableLike:

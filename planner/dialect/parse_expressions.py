@@ -1,7 +1,7 @@
 """Operators, literals, columns, CASE, IS, IN, BETWEEN, brackets and intervals.
 
-Precedence from tight to loose, as Calcite's: unary, ``* / % ||``, ``+ -``, BETWEEN/IN/LIKE, comparison, IS, NOT, AND,
-OR. Nodes are sqlglot's own; see the package docstring for the few that need a word.
+Precedence from tight to loose, as Calcite's: unary, ``* / % ||``, ``+ -``, BETWEEN/IN/LIKE, comparison,
+IS, NOT, AND, OR. Nodes are sqlglot's own; see the package docstring for the few that need a word.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.parser import IsPredicatePrecedence, Parser, binary_range_parser
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .literals import decode_escape_string, decode_unicode_string
 from .parse_types import TypeParser
@@ -27,7 +27,7 @@ def _unicode_string(self: ExpressionParser, token: Token) -> exp.Expr:
     escape = self._string("the escape character").name if self._take("UESCAPE") else "\\"
     text = decode_unicode_string(token.text, escape)
     if text is None:
-        self._fail("expected four hexadecimal digits after the escape character", token)
+        raise self._error("expected four hexadecimal digits after the escape character", token)
     return self.expression(exp.Literal.string(text), token)
 
 
@@ -38,10 +38,10 @@ def _escape_string(self: ExpressionParser, token: Token) -> exp.Expr:
 class ExpressionParser(TypeParser):
     """Adds Flink's operators; function calls are in `FunctionParser`."""
 
-    EQUALITY: ClassVar[dict[TokenType, type[exp.Expr]]] = {TokenType.EQ: exp.EQ, TokenType.NEQ: exp.NEQ}
-    BITWISE: ClassVar[dict[TokenType, type[exp.Expr]]] = {}
-    TERM: ClassVar[dict[TokenType, type[exp.Expr]]] = {TokenType.DASH: exp.Sub, TokenType.PLUS: exp.Add}
-    FACTOR: ClassVar[dict[TokenType, type[exp.Expr]]] = {
+    EQUALITY: ClassVar[dict[TokenType, type[exp.Binary]]] = {TokenType.EQ: exp.EQ, TokenType.NEQ: exp.NEQ}
+    BITWISE: ClassVar[dict[TokenType, type[exp.Binary]]] = {}
+    TERM: ClassVar[dict[TokenType, type[exp.Binary]]] = {TokenType.DASH: exp.Sub, TokenType.PLUS: exp.Add}
+    FACTOR: ClassVar[dict[TokenType, type[exp.Binary]]] = {
         TokenType.MOD: exp.Mod,
         TokenType.SLASH: exp.Div,
         TokenType.STAR: exp.Mul,
@@ -89,14 +89,14 @@ class ExpressionParser(TypeParser):
         """A whole expression; missing is an error."""
         node = self._parse_disjunction()
         if node is None:
-            self._fail("expected an expression")
+            raise self._error("expected an expression")
         return node
 
     def _operand(self) -> exp.Expr:
         """An expression without comparison, AND and OR; missing is an error."""
         node = self._parse_bitwise()
         if node is None:
-            self._fail("expected an expression")
+            raise self._error("expected an expression")
         return node
 
     # --- predicates ---
@@ -120,7 +120,7 @@ class ExpressionParser(TypeParser):
         negate = self._match(TokenType.NOT)
         if self._match(TokenType.DISTINCT):
             if not self._match(TokenType.FROM):
-                self._fail("expected FROM after IS DISTINCT")
+                raise self._error("expected FROM after IS DISTINCT")
             klass: type[exp.Binary] = exp.NullSafeEQ if negate else exp.NullSafeNEQ
             return self._build_predicate(klass, this, self._parse_equality(parse_is=False))
         node = self._build_predicate(exp.Is, this, self._is_operand())
@@ -135,7 +135,7 @@ class ExpressionParser(TypeParser):
             return self.expression(exp.var("UNKNOWN"), token)
         if self._take("JSON"):
             return self._span(exp.JSON(this=self._take_any(*_JSON_KINDS)), token)
-        self._fail("expected NULL, TRUE, FALSE, UNKNOWN, DISTINCT FROM or JSON after IS")
+        raise self._error("expected NULL, TRUE, FALSE, UNKNOWN, DISTINCT FROM or JSON after IS")
 
     def _parse_in(self, this: exp.Expr | None, alias: bool = False) -> exp.In:
         self._match_l_paren()
@@ -145,7 +145,7 @@ class ExpressionParser(TypeParser):
         else:
             items = self._parse_csv(self._parse_disjunction)
             if not items:
-                self._fail("expected a list of values or a query after IN (")
+                raise self._error("expected a list of values or a query after IN (")
             node = exp.In(this=this, expressions=items)
         self._match_r_paren()
         return self.expression(node)
@@ -164,7 +164,9 @@ class ExpressionParser(TypeParser):
     def _parse_type(
         self, parse_interval: bool = True, fallback_to_identifier: bool = False
     ) -> exp.Expr | None:
-        """Literals with a type name (``DATE '...'``, ``INTERVAL '...' DAY``), else a column, call or parenthesis."""
+        """Literals with a type name (``DATE '...'``, ``INTERVAL '...' DAY``), else a column, call or
+        parenthesis.
+        """
         token = self._curr
         if token.token_type in _LITERAL_TYPES and self._next.token_type in self.STRING_PARSERS:
             return self._temporal_literal()
@@ -173,7 +175,9 @@ class ExpressionParser(TypeParser):
         return self._parse_atom() or self._parse_column()
 
     def _temporal_literal(self) -> exp.Expr:
-        """``TIMESTAMP '...'``: an exp.Cast whose type has ``kind="LITERAL"``, to tell it from CAST('...' AS TIMESTAMP)."""
+        """``TIMESTAMP '...'``: an exp.Cast whose type has ``kind="LITERAL"``, to tell it from CAST('...'
+        AS TIMESTAMP).
+        """
         token = self._curr
         self._advance()
         dtype = exp.DType[_LITERAL_TYPES[token.token_type]]
@@ -189,7 +193,7 @@ class ExpressionParser(TypeParser):
         if not negative:
             self._match(TokenType.PLUS)
         if self._curr.token_type == TokenType.NUMBER:
-            self._fail(f"expected a quoted value such as INTERVAL '{self._curr.text}' MINUTE")
+            raise self._error(f"expected a quoted value such as INTERVAL '{self._curr.text}' MINUTE")
         value = self._string("the value of the interval")
         if negative:
             text = value.name
@@ -254,7 +258,7 @@ class ExpressionParser(TypeParser):
             self._need_token(TokenType.THEN, "THEN")
             branches.append(self.expression(exp.If(this=condition, true=self._condition())))
         if not branches:
-            self._fail("expected WHEN after CASE")
+            raise self._error("expected WHEN after CASE")
         default = self._condition() if self._match(TokenType.ELSE) else None
         self._need_token(TokenType.END, "WHEN, ELSE or END")
         return self.expression(exp.Case(this=operand, ifs=branches, default=default))

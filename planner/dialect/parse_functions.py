@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .nodes import Descriptor, JsonQuery, ModelArgument, Multiset, TableArgument
 from .parse_base import identifier
@@ -118,7 +118,7 @@ class FunctionParser(ExpressionParser):
         if word == "MULTISET":
             return self._span(Multiset(expressions=items), token)
         if len(items) % 2:
-            self._fail("expected a value for every key of MAP[...]", self._prev)
+            raise self._error("expected a value for every key of MAP[...]", self._prev)
         keys, values = exp.Array(expressions=items[::2]), exp.Array(expressions=items[1::2])
         return self._span(exp.Map(keys=keys, values=values), token)
 
@@ -126,7 +126,7 @@ class FunctionParser(ExpressionParser):
         self._advance(2)
         query = self._parse_select()
         if query is None:
-            self._fail(f"expected a query in {token.text.upper()} (...)")
+            raise self._error(f"expected a query in {token.text.upper()} (...)")
         self._match_r_paren()
         return self._span(_SUBQUERY_CALLS[token.token_type](this=query), token)
 
@@ -142,7 +142,7 @@ class FunctionParser(ExpressionParser):
             args[-1] = self._parse_order(args[-1]) or args[-1]
         if distinct:
             if not args:
-                self._fail("expected an expression after DISTINCT")
+                raise self._error("expected an expression after DISTINCT")
             args = [self.expression(exp.Distinct(expressions=args))]
         quoted = token.token_type == TokenType.IDENTIFIER and needs_quotes(token.text)
         name = identifier(token.text).update_positions(token) if quoted else token.text
@@ -158,7 +158,7 @@ class FunctionParser(ExpressionParser):
             self._advance()
             value = self._argument()
             if value is None:
-                self._fail("expected a value after =>")
+                raise self._error("expected a value after =>")
             return self._span(exp.Kwarg(this=name, expression=value), name)
         token = self._curr
         if token.token_type == TokenType.TABLE:
@@ -181,7 +181,7 @@ class FunctionParser(ExpressionParser):
         if self._curr.token_type == TokenType.L_PAREN:
             table = self._parse_paren()
             if not isinstance(table, exp.Subquery):
-                self._fail("expected a query in TABLE (...)", token)
+                raise self._error("expected a query in TABLE (...)", token)
         else:
             table = self._object_name()
             self._table_hints(table)
@@ -205,7 +205,7 @@ class FunctionParser(ExpressionParser):
     def _ordered(self) -> exp.Expr:
         key = self._parse_ordered()
         if key is None:
-            self._fail("expected an expression after ORDER BY")
+            raise self._error("expected an expression after ORDER BY")
         return key
 
     def _table_hints(self, table: exp.Table) -> None:
@@ -291,7 +291,7 @@ class FunctionParser(ExpressionParser):
     def _unit(self) -> exp.Var:
         token = self._curr
         if token.token_type not in self.FUNC_TOKENS:
-            self._fail("expected a unit of time such as DAY")
+            raise self._error("expected a unit of time such as DAY")
         self._advance()
         return self.expression(exp.var(token.text.upper()), token)
 
@@ -314,7 +314,7 @@ class FunctionParser(ExpressionParser):
         if self._match(TokenType.FROM):
             return exp.Trim(this=self._condition(), expression=first, position=position or "BOTH")
         if position:
-            self._fail("expected FROM")
+            raise self._error("expected FROM")
         return exp.Trim(this=first)
 
     def _substring(self) -> exp.Expr:
@@ -402,7 +402,7 @@ class FunctionParser(ExpressionParser):
                 event = self._need_any("EMPTY", "ERROR")
                 action = f"{word} ON {event}"
             if event.lower() in found:
-                self._fail(f"ON {event} is given twice", self._prev)
+                raise self._error(f"ON {event} is given twice", self._prev)
             found[event.lower()] = action
         return self.expression(exp.OnCondition(**found)) if found else None
 
@@ -443,6 +443,6 @@ class FunctionParser(ExpressionParser):
     def _json_array_aggregate(self) -> exp.Expr:
         value = self._json_item()
         if value is None:
-            self._fail("expected an expression")
+            raise self._error("expected an expression")
         order = self._parse_order()
         return exp.JSONArrayAgg(this=value, order=order, null_handling=self._null_handling())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from .nodes import (
     PatternAlternation,
@@ -13,6 +13,7 @@ from .nodes import (
     PatternVariable,
     RowPattern,
 )
+from .parse_base import number
 from .parse_functions import FunctionParser
 
 _QUANTIFIERS: dict[TokenType, tuple[int, int | None]] = {
@@ -37,7 +38,7 @@ class PatternParser(FunctionParser):
         self._need("PATTERN")
         pattern = self._row_pattern()
         if self._take("SUBSET"):
-            self._fail("SUBSET is not part of Flink's MATCH_RECOGNIZE", self._prev)
+            raise self._error("SUBSET is not part of Flink's MATCH_RECOGNIZE", self._prev)
         define = self._parse_csv(self._definition) if self._take("DEFINE") else None
         self._match_r_paren()
         match = exp.MatchRecognize(
@@ -103,7 +104,7 @@ class PatternParser(FunctionParser):
         while self._curr.token_type not in (TokenType.R_PAREN, TokenType.PIPE):
             parts.append(self._quantified())
         if not parts:
-            self._fail("expected a pattern variable")
+            raise self._error("expected a pattern variable")
         return parts[0] if len(parts) == 1 else PatternSequence(expressions=parts)
 
     def _quantified(self) -> exp.Expr:
@@ -125,11 +126,11 @@ class PatternParser(FunctionParser):
     def _quantifier(self) -> tuple[exp.Literal, exp.Literal | None] | None:
         if self._match_set(_QUANTIFIERS):
             low, high = _QUANTIFIERS[self._prev.token_type]
-            return exp.Literal.number(low), None if high is None else exp.Literal.number(high)
+            return number(str(low)), None if high is None else number(str(high))
         if not self._match(TokenType.L_BRACE):
             return None
         at = self._curr.token_type
-        minimum = exp.Literal.number(0) if at == TokenType.COMMA else self._integer("a number of repetitions")
+        minimum = number("0") if at == TokenType.COMMA else self._integer("a number of repetitions")
         maximum: exp.Literal | None = minimum
         if self._match(TokenType.COMMA):
             bounded = self._curr.token_type != TokenType.R_BRACE

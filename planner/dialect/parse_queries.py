@@ -12,9 +12,10 @@ ORDER BY, LIMIT and OFFSET belong to the whole query, so they sit on the outermo
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .parse_tables import TableParser
 
@@ -32,7 +33,7 @@ class QueryParser(TableParser):
     def _query(self, what: str = "a query") -> exp.Expr:
         query = self._parse_select(nested=True)
         if query is None:
-            self._fail(f"expected {what}")
+            raise self._error(f"expected {what}")
         return query
 
     def _parse_select(
@@ -43,7 +44,9 @@ class QueryParser(TableParser):
         parse_set_operation: bool = True,
         consume_pipe: bool = True,
     ) -> exp.Expr | None:
-        """A query, or None when the next token starts none; a parenthesis counts only if ``nested`` or ``table``."""
+        """A query, or None when the next token starts none; a parenthesis counts only if ``nested`` or
+        ``table``.
+        """
         token_type = self._curr.token_type
         if token_type not in _QUERY_STARTS and not (token_type == TokenType.L_PAREN and (nested or table)):
             return None
@@ -53,7 +56,7 @@ class QueryParser(TableParser):
             query = self._parse_query_modifiers(self._parse_set_operations(query))
         if with_:
             if query.args.get("with_"):
-                self._fail("a query in parentheses has a WITH clause of its own; use one")
+                raise self._error("a query in parentheses has a WITH clause of its own; use one")
             query.set("with_", with_)
         return query
 
@@ -64,7 +67,7 @@ class QueryParser(TableParser):
         if self._match(TokenType.VALUES):
             rows = self._parse_csv(self._parse_value)
             if not rows:
-                self._fail("expected a row after VALUES")
+                raise self._error("expected a row after VALUES")
             return self._span(exp.Values(expressions=rows), token)
         if self._match(TokenType.TABLE):
             source = self.expression(exp.From(this=self._object_name()))
@@ -73,7 +76,7 @@ class QueryParser(TableParser):
             query = self._query()
             self._match_r_paren()
             return self._span(exp.Subquery(this=query), token)
-        self._fail("expected SELECT, VALUES or a query in parentheses")
+        raise self._error("expected SELECT, VALUES or a query in parentheses")
 
     def _parse_value(self, values: bool = True) -> exp.Tuple | None:
         """A row of VALUES: ``(a, b)``, ``ROW(a, b)`` or a single expression."""
@@ -110,7 +113,7 @@ class QueryParser(TableParser):
             right = self._intersections(right)
         return self.expression(kind(this=left, expression=right, distinct=distinct))
 
-    def _parse_query_modifiers(self, this):  # type: ignore[no-untyped-def]  # sqlglot's overloads
+    def _parse_query_modifiers(self, this: Any) -> Any:
         """ORDER BY, LIMIT, OFFSET and FETCH of a whole query."""
         if this is None:
             return None
@@ -135,8 +138,13 @@ class QueryParser(TableParser):
 
     def _set_once(self, node: exp.Expr, key: str, value: exp.Expr, token: Token) -> None:
         if node.args.get(key):
-            self._fail(f"{token.text.upper()} is given twice", token)
+            raise self._error(f"{token.text.upper()} is given twice", token)
         node.set(key, value)
+
+    def _parse_limit(
+        self, this: exp.Expr | None = None, top: bool = False, skip_limit_token: bool = False
+    ) -> exp.Expr | None:
+        return self._limit() if self._curr.token_type in (TokenType.LIMIT, TokenType.FETCH) else this
 
     def _limit(self) -> exp.Expr:
         if self._match(TokenType.LIMIT):
@@ -180,7 +188,7 @@ class QueryParser(TableParser):
             self._match(TokenType.ALL)  # the default
         items = self._parse_csv(self._parse_expression)
         if not items:
-            self._fail("expected a column or an expression after SELECT")
+            raise self._error("expected a column or an expression after SELECT")
         select = exp.Select(hint=hint, distinct=distinct, expressions=items)
         select.comments = list(comments) or None
         source = self._parse_from()
@@ -237,7 +245,7 @@ class QueryParser(TableParser):
             return None
         elements = self._parse_csv(self._grouping_element)
         if not elements:
-            self._fail("expected an expression after GROUP BY")
+            raise self._error("expected an expression after GROUP BY")
         return self.expression(exp.Group(expressions=elements))
 
     def _grouping_element(self) -> exp.Expr | None:
@@ -258,7 +266,7 @@ class QueryParser(TableParser):
             return this
         keys = self._parse_csv(self._parse_ordered)
         if not keys:
-            self._fail("expected an expression after ORDER BY")
+            raise self._error("expected an expression after ORDER BY")
         return self.expression(exp.Order(this=this, expressions=keys))
 
     def _parse_table_alias(self, alias_tokens: Collection[TokenType] | None = None) -> exp.TableAlias | None:

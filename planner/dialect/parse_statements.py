@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .nodes import (
     AddJar,
@@ -81,13 +81,13 @@ class StatementParser(AlterParser):
             return None
         token = self._curr
         if token.token_type in self.TEXT_MATCH_EXCLUDED_TOKENS:
-            self._fail("expected a statement")
+            raise self._error("expected a statement")
         word = token.text.upper()
         if word in _QUERY_WORDS:
             return self._query_statement()
         handler = self.FIRST_WORDS.get(word)
         if handler is None:
-            self._fail("expected a statement", candidates=STATEMENT_WORDS)
+            raise self._error("expected a statement", candidates=STATEMENT_WORDS)
         self._advance()
         comments = self._prev_comments
         statement = self._span(handler(self), token)
@@ -108,7 +108,7 @@ class StatementParser(AlterParser):
         start = self._prev
         overwrite = True if self._match(TokenType.OVERWRITE) else None
         if not overwrite and not self._match(TokenType.INTO):
-            self._fail("expected INTO or OVERWRITE")
+            raise self._error("expected INTO or OVERWRITE")
         if overwrite:
             self._match(TokenType.INTO)
         table = self._object_name()
@@ -176,7 +176,7 @@ class StatementParser(AlterParser):
             return self._insert()
         if self._curr.text.upper() in _QUERY_WORDS:
             return self._query_statement()
-        self._fail("expected STATEMENT SET, INSERT or PLAN after EXECUTE")
+        raise self._error("expected STATEMENT SET, INSERT or PLAN after EXECUTE")
 
     def _begin(self) -> exp.Expr:
         """After BEGIN: the old form of a statement set; alone it only opens one."""
@@ -188,20 +188,19 @@ class StatementParser(AlterParser):
         return self._statement_set(start)
 
     def _statement_set(self, start: Token) -> exp.Expr:
-        """Up to and with END; every statement ends with a semicolon (the last one may go without)."""
+        """Up to and with END; every statement ends with a semicolon, the last one too."""
         statements: list[exp.Expr] = []
         while not self._match(TokenType.END):
             token = self._curr
             statement = self._parse_statement() if token else None
             if statement is None:
-                self._fail("expected END of the statement set")
+                raise self._error("expected END of the statement set")
             if not isinstance(statement, (exp.Insert, exp.Create)):
-                self._fail("expected INSERT in a statement set", token)
+                raise self._error("expected INSERT in a statement set", token)
             statements.append(statement)
-            if not self._match(TokenType.SEMICOLON) and self._curr.token_type != TokenType.END:
-                self._fail("expected ; or END")
+            self._need_token(TokenType.SEMICOLON, "; after every statement of the set")
         if not statements:
-            self._fail("expected at least one INSERT in the statement set", self._prev)
+            raise self._error("expected at least one INSERT in the statement set", self._prev)
         return self._span(StatementSet(expressions=statements), start)
 
     def _explain(self) -> exp.Expr:
@@ -225,7 +224,7 @@ class StatementParser(AlterParser):
             return statement
         if isinstance(statement, (StatementSet, EmitChanges, exp.Alter)):
             return statement
-        self._fail("expected a query, INSERT or STATEMENT SET to explain", token)
+        raise self._error("expected a query, INSERT or STATEMENT SET to explain", token)
 
     def _compile(self) -> exp.Expr:
         """After COMPILE."""
@@ -241,7 +240,7 @@ class StatementParser(AlterParser):
         elif self._match(TokenType.INSERT):
             statement = self._insert()
         else:
-            self._fail("expected INSERT or STATEMENT SET")
+            raise self._error("expected INSERT or STATEMENT SET")
         return CompilePlan(this=path, expression=statement, exists=exists, execute=execute)
 
     # --- SHOW and DESCRIBE ---
@@ -268,7 +267,7 @@ class StatementParser(AlterParser):
                 kind=word, this=table, partition=self._partition_spec() if self._at("PARTITION") else None
             )
         if word == "COLUMNS" and not (self._at("FROM") or self._at("IN")):
-            self._fail("expected FROM and a table name")
+            raise self._error("expected FROM and a table name")
         return self._show_list(word, word in (*_SHOW_IN_DATABASE, "DATABASES", "COLUMNS"))
 
     def _show_create(self) -> ShowStatement:
@@ -295,7 +294,7 @@ class StatementParser(AlterParser):
             show.set("ilike", True if word == "ILIKE" else None)
             show.set("negate", True if negate else None)
         elif negate:
-            self._fail("expected LIKE or ILIKE")
+            raise self._error("expected LIKE or ILIKE")
         return show
 
     def _describe(self) -> DescribeStatement:
@@ -340,7 +339,7 @@ class StatementParser(AlterParser):
     def _raw_text(self, what: str, ends: tuple[TokenType, ...]) -> exp.Literal:
         start = self._curr
         if not start or start.token_type in ends:
-            self._fail(f"expected {what}")
+            raise self._error(f"expected {what}")
         while self._curr and self._curr.token_type not in ends:
             self._advance()
         text = self.sql[start.start : self._prev.end + 1]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sqlglot import exp
 from sqlglot.errors import TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from .nodes import MatchedTable
 from .parse_patterns import PatternParser
@@ -37,13 +37,38 @@ class TableParser(PatternParser):
         if not self._match(TokenType.JOIN):
             if token is self._curr:
                 return None
-            self._fail("expected JOIN")
+            raise self._error("expected JOIN")
         join = exp.Join(this=self._table_reference(), method=method, side=side, kind=kind)
         if self._match(TokenType.ON):
             join.set("on", self._condition())
         elif self._match(TokenType.USING):
             join.set("using", self._csv_in_parens(lambda: self._name("a column name")))
         return self._span(join, token)
+
+    # sqlglot's builders (``select(...).join("u", dialect="flink")``) come in through these names
+
+    def _parse_join(
+        self,
+        skip_join_token: bool = False,
+        parse_bracket: bool = False,
+        alias_tokens: Collection[TokenType] | None = None,
+    ) -> exp.Join | None:
+        return self._join()
+
+    def _parse_table(
+        self,
+        schema: bool = False,
+        joins: bool = False,
+        alias_tokens: Collection[TokenType] | None = None,
+        parse_bracket: bool = False,
+        is_db_reference: bool = False,
+        parse_partition: bool = False,
+        consume_pipe: bool = False,
+    ) -> exp.Expr | None:
+        return self._table_reference()
+
+    def _parse_lateral(self) -> exp.Lateral | None:
+        return self._lateral() if self._match(TokenType.LATERAL) else None
 
     # --- one source ---
 
@@ -104,7 +129,7 @@ class TableParser(PatternParser):
             query = self._table_reference()
             joins = list(self._joins())
             if joins and "joins" not in query.arg_types:
-                self._fail("a join in parentheses must start with a table or a query")
+                raise self._error("a join in parentheses must start with a table or a query")
             if joins:
                 query.set("joins", joins)
         self._match_r_paren()
@@ -124,7 +149,7 @@ class TableParser(PatternParser):
         while isinstance(call, exp.Dot):
             call = call.expression
         if not isinstance(call, exp.Anonymous) or node is None:
-            self._fail("expected a table function", self._prev)
+            raise self._error("expected a table function", self._prev)
         return node
 
     def _lateral(self) -> exp.Lateral:
@@ -149,7 +174,7 @@ class TableParser(PatternParser):
         self._match_l_paren()
         values = self._parse_csv(self._parse_disjunction)
         if not values:
-            self._fail("expected an array, a map or a multiset in UNNEST (...)")
+            raise self._error("expected an array, a map or a multiset in UNNEST (...)")
         self._match_r_paren()
         ordinality = True if self._match_pair(TokenType.WITH, TokenType.ORDINALITY) else None
         return exp.Unnest(expressions=values, alias=self._parse_table_alias(), offset=ordinality)
@@ -173,11 +198,11 @@ class TableParser(PatternParser):
         try:
             tokens = self.dialect.tokenize(padded)
         except TokenError:
-            self._fail("expected a hint such as OPTIONS('key'='value')", token)
+            raise self._error("expected a hint such as OPTIONS('key'='value')", token) from None
         parser = type(self)(dialect=self.dialect)
         hints = parser._parse(lambda hint_parser: _hint_list(hint_parser), tokens, padded)
         if not isinstance(hints[0], exp.Hint):
-            self._fail("expected a hint such as OPTIONS('key'='value')", token)
+            raise self._error("expected a hint such as OPTIONS('key'='value')", token)
         return hints[0].update_positions(token)
 
     def _hint_list(self) -> exp.Hint:

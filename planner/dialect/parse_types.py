@@ -1,14 +1,15 @@
 """Data types: Flink's names, parameters, nested types and nullability.
 
-STRING is ``DType.TEXT``, BYTES is ``DType.BLOB``, TIMESTAMP_LTZ is ``DType.TIMESTAMPLTZ``, ROW is ``DType.STRUCT`` of
-ColumnDefs, INTERVAL types are ``DataType(this=exp.Interval(unit=...))``. MULTISET, RAW, STRUCTURED and BITMAP, which
-sqlglot does not know, are ``DType.USERDEFINED`` with ``kind``. ``NOT NULL`` sets ``nullable=False``.
+STRING is ``DType.TEXT``, BYTES is ``DType.BLOB``, TIMESTAMP_LTZ is ``DType.TIMESTAMPLTZ``, ROW is
+``DType.STRUCT`` of ColumnDefs, INTERVAL types are ``DataType(this=exp.Interval(unit=...))``. MULTISET,
+RAW, STRUCTURED and BITMAP, which sqlglot does not know, are ``DType.USERDEFINED`` with ``kind``. ``NOT
+NULL`` sets ``nullable=False``.
 """
 
 from __future__ import annotations
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from .parse_base import TokenParser
 from .tokens import TYPE_TOKENS
@@ -19,8 +20,8 @@ _OWN_TYPES = ("MULTISET", "RAW", "STRUCTURED", "BITMAP", "NULL")
 
 TYPE_NAMES: tuple[str, ...] = (*TYPE_TOKENS, "INTERVAL", *_OWN_TYPES)
 INTERVAL_UNITS: tuple[str, ...] = (
-    "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND",
-    "YEARS", "QUARTERS", "MONTHS", "WEEKS", "DAYS", "HOURS", "MINUTES", "SECONDS",
+    "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND",
+    "NANOSECOND", "YEARS", "QUARTERS", "MONTHS", "WEEKS", "DAYS", "HOURS", "MINUTES", "SECONDS",
 )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ class TypeParser(TokenParser):
     def _type(self) -> exp.DataType:
         data_type = self._parse_types()
         if not isinstance(data_type, exp.DataType):
-            self._fail("expected a data type", candidates=TYPE_NAMES)
+            raise self._error("expected a data type", candidates=TYPE_NAMES)
         return data_type
 
     def _nullability(self, data_type: exp.DataType) -> None:
@@ -63,7 +64,7 @@ class TypeParser(TokenParser):
         """The type of a column: its NOT NULL stays behind, it belongs to the column."""
         data_type = self._simple_type()
         if data_type is None:
-            self._fail("expected a data type", candidates=TYPE_NAMES)
+            raise self._error("expected a data type", candidates=TYPE_NAMES)
         while True:
             if self._match(TokenType.ARRAY):
                 data_type = exp.DataType(this=exp.DType.ARRAY, expressions=[data_type], nested=True)
@@ -120,7 +121,7 @@ class TypeParser(TokenParser):
             return []
         numbers = self._parse_csv(lambda: self._integer("a length or precision"))
         if len(numbers) > most:
-            self._fail(f"expected at most {most} parameters", self._prev)
+            raise self._error(f"expected at most {most} parameters", self._prev)
         self._match_r_paren()
         return [exp.DataTypeParam(this=number) for number in numbers]
 
@@ -178,7 +179,9 @@ class TypeParser(TokenParser):
         return _own_type(word, [])
 
     def _interval_qualifier(self) -> exp.Expr:
-        """``DAY``, ``DAY(3) TO SECOND(2)``: a Var, or an IntervalSpan of two; the precision is part of the Var."""
+        """``DAY``, ``DAY(3) TO SECOND(2)``: a Var, or an IntervalSpan of two; the precision is part of the
+        Var.
+        """
         first = self._interval_unit()
         if self._take("TO"):
             return self.expression(exp.IntervalSpan(this=first, expression=self._interval_unit()))
@@ -188,7 +191,9 @@ class TypeParser(TokenParser):
         token = self._curr
         unit = self._take_any(*INTERVAL_UNITS)
         if unit is None:
-            self._fail("expected a unit such as SECOND, MINUTE, HOUR or DAY", candidates=INTERVAL_UNITS)
+            raise self._error(
+                "expected a unit such as SECOND, MINUTE, HOUR or DAY", candidates=INTERVAL_UNITS
+            )
         unit = unit.removesuffix("S")
         if self._match(TokenType.L_PAREN):
             digits = self._parse_csv(lambda: self._integer("a precision"))

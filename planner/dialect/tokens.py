@@ -1,14 +1,16 @@
 """Flink's tokens: what is a string, a name, a comment, a hint and a keyword.
 
-Only words that steer sqlglot's expression grammar are keywords here; every other word is an ordinary name and the
-parser looks at its text where the grammar asks for it. So a column may be called ``catalog`` or ``job``.
+Only words that steer sqlglot's expression grammar are keywords here; every other word is an ordinary name
+and the parser looks at its text where the grammar asks for it. So a column may be called ``catalog`` or
+``job``.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlglot.tokens import Tokenizer, TokenType
+from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokens import Tokenizer
 
 TYPE_TOKENS: dict[str, TokenType] = {
     "ARRAY": TokenType.ARRAY,
@@ -40,11 +42,12 @@ TYPE_TOKENS: dict[str, TokenType] = {
 """Type names that have a token of their own; the parser matches the others by text."""
 
 _KEPT = """
-    ALL AND ANY ASC BEGIN BETWEEN CASE CONSTRAINT CREATE CROSS CUBE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP
-    DEFAULT DELETE DESC DESCRIBE DISTINCT DROP ELSE END ESCAPE EXCEPT EXISTS FALSE FETCH FILTER FIRST FOR FROM FULL
-    HAVING IN INNER INSERT INTERSECT INTERVAL INTO IS JOIN LATERAL LEFT LIKE LIMIT LOCALTIME LOCALTIMESTAMP NATURAL
-    NEXT NOT NULL OFFSET ON OR ORDINALITY OUTER OVER OVERLAPS OVERWRITE PARTITION QUALIFY RANGE RECURSIVE RETURNING
-    RIGHT ROLLUP ROW ROWS SELECT SET SOME TABLE THEN TRUE UNION UNNEST UPDATE USING VALUES WHEN WHERE WINDOW WITH
+    ALL AND ANY ASC BEGIN BETWEEN CASE CONSTRAINT CREATE CROSS CUBE CURRENT_DATE CURRENT_TIME
+    CURRENT_TIMESTAMP DEFAULT DELETE DESC DESCRIBE DISTINCT DROP ELSE END ESCAPE EXCEPT EXISTS FALSE FETCH
+    FILTER FIRST FOR FROM FULL HAVING IN INNER INSERT INTERSECT INTERVAL INTO IS JOIN LATERAL LEFT LIKE
+    LIMIT LOCALTIME LOCALTIMESTAMP NATURAL NEXT NOT NULL OFFSET ON OR ORDINALITY OUTER OVER OVERLAPS
+    OVERWRITE PARTITION QUALIFY RANGE RECURSIVE RETURNING RIGHT ROLLUP ROW ROWS SELECT SET SOME TABLE THEN
+    TRUE UNION UNNEST UPDATE USING VALUES WHEN WHERE WINDOW WITH
 """
 _KEYWORDS: dict[str, TokenType] = {
     **{word: Tokenizer.KEYWORDS[word] for word in _KEPT.split()},
@@ -77,7 +80,7 @@ NAME_TOKENS: frozenset[TokenType] = frozenset(
         TokenType.UPDATE,
     }
 )
-"""Tokens that may be a name where nothing else is possible; Flink itself wants the reserved ones in back-ticks."""
+"""Tokens that may be a name where nothing else is possible (Flink wants the reserved ones in back-ticks)."""
 
 ALIAS_TOKENS: frozenset[TokenType] = frozenset(
     {*TYPE_TOKENS.values(), TokenType.VAR, TokenType.FIRST, TokenType.NEXT}
