@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from streamsql.catalog.catalog import CatalogManager
-from streamsql.catalog.table import TableDefinition, ViewDefinition
+from streamsql.catalog.table import ObjectPath, ViewDefinition
 from streamsql.datatypes import INT, DataType, Root, common_type
 from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
 from .bind_from import bind_from
-from .bind_groups import GroupBinder, OverBinder, has_aggregate, has_over
+from .bind_groups import GroupBinder, OverBinder, has_aggregate
 from .bind_table import bind_table
 from .expression_binder import ExpressionBinder
 from .expressions import Cast, Expr, InputRef, Literal, SortKey
@@ -40,6 +40,14 @@ class BindContext:
     time_zone: str = "UTC"
     ctes: dict[str, tuple[exp.CTE, BindContext]] = field(default_factory=dict[str, "tuple[exp.CTE, BindContext]"])
     depth: int = 0
+    current: tuple[str, str] | None = None
+
+    def resolve(self, parts: Sequence[str]) -> ObjectPath:
+        """The full path of a name, in the session's catalog and database or those of the view being read."""
+        if self.current is None or len(parts) == 3:
+            return self.catalog.resolve(parts)
+        catalog, database = self.current
+        return ObjectPath(catalog, database, parts[0]) if len(parts) == 1 else self.catalog.resolve([catalog, *parts])
 
 
 class QueryBinder:
@@ -85,8 +93,8 @@ class QueryBinder:
             cte, context = self.context.ctes[parts[0]]
             node = QueryBinder(context, self.sql).bind(cte.this)
             return self.rename(node, [c.name for c in cte.args["alias"].columns], cte), (parts[0],)
-        path = self.context.catalog.resolve(parts)
-        found = self.context.catalog.require(parts, position=self.position(name))
+        path = self.context.resolve(parts)
+        found = self.context.catalog.require(path, position=self.position(name))
         if isinstance(found, ViewDefinition):
             if options:
                 raise self.error(name, f"view {path} takes no OPTIONS hint; put it on the table inside the view")
@@ -102,8 +110,8 @@ class QueryBinder:
     def _view(self, view: ViewDefinition) -> LogicalNode:
         if self.context.depth > VIEW_DEPTH_MAX:
             raise ValidationError(f"view {view.path} reads itself")
-        catalog = self.context.catalog.at(view.current_catalog, view.current_database)
-        context = BindContext(catalog, self.context.functions, self.context.time_zone, {}, self.context.depth + 1)
+        current = (view.current_catalog, view.current_database) if view.current_catalog else None
+        context = replace(self.context, ctes={}, depth=self.context.depth + 1, current=current)
         binder = QueryBinder(context, view.query)
         try:
             node = binder.bind(parse_one(view.query))
@@ -396,4 +404,4 @@ def _is_stateful(node: LogicalNode) -> bool:
     return isinstance(node, Aggregate) or any(_is_stateful(i) for i in node.inputs)
 
 
-__all__ = ["BindContext", "QueryBinder", "TableDefinition", "cast", "has_over", "project", "refs"]
+__all__ = ["BindContext", "QueryBinder", "cast", "project", "refs"]

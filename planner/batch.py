@@ -1,0 +1,227 @@
+"""A logical plan as one DuckDB query over whole inputs: batch mode, live queries, and the oracle of the streaming run.
+
+Columns are ``c0 …`` at every level. Each scan becomes a relation named by ``scans``; its rows may carry ``$i``, the arrival
+order, for FIRST_VALUE and LAST_VALUE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from streamsql.datatypes import Root
+from streamsql.errors import UnsupportedError
+from streamsql.schema import Schema
+
+from . import logical as l
+from .compile import compile_expr
+from .expressions import AggregateCall, Expr, SortKey
+from .functions.base import BatchAggregate, CompileContext
+
+Windows = Callable[[l.WindowTable, str, list[str]], str]
+
+
+@dataclass
+class BatchQuery:
+    """``sql`` over relations ``scan0 …``; ``scans[n]`` is the node whose rows relation n holds."""
+
+    sql: str = ""
+    scans: list[l.Scan] = field(default_factory=list[l.Scan])
+
+
+def to_batch(root: l.LogicalNode, context: CompileContext, windows: Windows) -> BatchQuery:
+    """The query of a plan. ``windows`` gives the SQL of a TUMBLE, HOP or CUMULATE (node, source, passed-through columns)."""
+    writer = _Writer(context, windows)
+    sql = writer.node(root)
+    order = _order_of(root)
+    items = ", ".join(f"c{i}" for i in range(len(root.schema)))
+    writer.query.sql = f"SELECT {items} FROM ({sql}){order}"
+    return writer.query
+
+
+def _order_of(root: l.LogicalNode) -> str:
+    """The order of the result is that of an outermost Sort, also below a projection that only forwards."""
+    node = root
+    while isinstance(node, l.Project | l.Collect | l.Sink) and not isinstance(node, l.Sort):
+        node = node.input
+    return " ORDER BY o" if isinstance(node, l.Sort) else ""
+
+
+class _Writer:
+    def __init__(self, context: CompileContext, windows: Windows) -> None:
+        self.context = context
+        self.windows = windows
+        self.query = BatchQuery()
+        self.names: dict[str, str] = {}
+
+    def node(self, node: l.LogicalNode) -> str:
+        """``SELECT`` text of a node; columns ``c0 …`` and ``o``, a row order (arrival, or that of a Sort)."""
+        return str(getattr(self, f"_{type(node).__name__.lower()}")(node))
+
+    def exprs(self, exprs: Sequence[Expr], schema: Schema) -> list[str]:
+        columns = [f"c{i}" for i in range(len(schema))]
+        return [compile_expr(e, columns, self.context) for e in exprs]
+
+    # -- leaves ----------------------------------------------------------------------------------------------------
+    def _scan(self, node: l.Scan) -> str:
+        digest = node.digest()
+        if digest not in self.names:
+            self.names[digest] = f"scan{len(self.query.scans)}"
+            self.query.scans.append(node)
+        return f"SELECT * FROM {self.names[digest]}"
+
+    def _values(self, node: l.Values) -> str:
+        rows = [
+            f"SELECT {', '.join([f'{e} AS c{i}' for i, e in enumerate(self.exprs(row, Schema(())))] + [f'{n}::BIGINT AS o'])}"
+            for n, row in enumerate(node.rows)
+        ]
+        return " UNION ALL ".join(rows)
+
+    # -- one input -------------------------------------------------------------------------------------------------
+    def _project(self, node: l.Project) -> str:
+        items = [f"{e} AS c{i}" for i, e in enumerate(self.exprs(node.exprs, node.input.schema))]
+        return f"SELECT {', '.join([*items, 'o'])} FROM ({self.node(node.input)})"
+
+    def _filter(self, node: l.Filter) -> str:
+        (condition,) = self.exprs([node.condition], node.schema)
+        return f"SELECT * FROM ({self.node(node.input)}) WHERE {condition}"
+
+    def _watermark(self, node: l.Watermark) -> str:
+        return self.node(node.input)
+
+    def _view(self, node: l.View) -> str:
+        return self.node(node.input)
+
+    def _sink(self, node: l.Sink) -> str:
+        return self.node(node.input)
+
+    def _collect(self, node: l.Collect) -> str:
+        return self.node(node.input)
+
+    def _windowtable(self, node: l.WindowTable) -> str:
+        source = f"({self.node(node.input)})"
+        if node.window.kind != "SESSION":
+            return self.windows(node, source, ["o"])
+        return self._session(node, source)
+
+    def _session(self, node: l.WindowTable, source: str) -> str:
+        """Sessions by gaps: a row starts one when it is more than the gap after the row before it."""
+        window, width = node.window, len(node.input.schema)
+        time = f"c{window.time_column}"
+        tz = node.input.schema[window.time_column].type.root is Root.TIMESTAMP_LTZ
+        ms = f"epoch_ms(timezone('{window.zone}', {time}))" if tz and window.zone != "UTC" else f"epoch_ms({time})"
+        by = "".join(f"c{i}, " for i in window.partition)
+        partition = f"PARTITION BY {by[:-2]} " if by else ""
+        lagged = f"SELECT *, {ms} AS t, lag({ms}) OVER ({partition}ORDER BY {ms}) AS p FROM {source} WHERE {time} IS NOT NULL"
+        numbered = f"SELECT *, sum(CASE WHEN p IS NULL OR t - p > {window.size_ms} THEN 1 ELSE 0 END) OVER ({partition}ORDER BY t ROWS UNBOUNDED PRECEDING) AS s FROM ({lagged})"
+        group = f"PARTITION BY {by}s"
+        bounds = f"SELECT *, min(t) OVER ({group}) AS a, max(t) OVER ({group}) + {window.size_ms} AS b FROM ({numbered})"
+        end = "make_timestamp((b - 1) * 1000)"
+        window_time = f"timezone('{window.zone}', {end})" if tz else end
+        columns = [f"c{i}" for i in range(width)]
+        columns += [f"make_timestamp(a * 1000) AS c{width}", f"make_timestamp(b * 1000) AS c{width + 1}", f"{window_time} AS c{width + 2}"]
+        return f"SELECT {', '.join([*columns, 'o'])} FROM ({bounds})"
+
+    def _aggregate(self, node: l.Aggregate) -> str:
+        by = f" GROUP BY {', '.join(f'c{k}' for k in node.keys)}" if node.keys else ""
+        inner = self.node(node.input)
+        # keys are renamed in an outer query: a name of the input would hide the new one in GROUP BY
+        keys = [f"c{k} AS k{i}" for i, k in enumerate(node.keys)]
+        calls = [f"{self._call(c, node.input.schema)} AS a{i}" for i, c in enumerate(node.calls)]
+        renamed = [f"k{i} AS c{i}" for i in range(len(keys))] + [f"a{i} AS c{len(keys) + i}" for i in range(len(calls))]
+        grouped = f"SELECT {', '.join([*keys, *calls, 'min(o) AS o'])} FROM ({inner}){by}"
+        return f"SELECT {', '.join([*renamed, 'o'])} FROM ({grouped})"
+
+    def _call(self, call: AggregateCall, schema: Schema, order: str | None = "o") -> str:
+        return call.function.compile_batch(
+            BatchAggregate(
+                args=tuple(self.exprs(call.args, schema)),
+                arg_types=tuple(a.type for a in call.args),
+                type=call.type,
+                distinct=call.distinct,
+                filter=self.exprs([call.filter], schema)[0] if call.filter is not None else None,
+                order=order,
+                options=dict(call.options),
+            )
+        )
+
+    def _over(self, node: l.Over) -> str:
+        schema = node.input.schema
+        items = [f"c{i}" for i in range(len(schema))]
+        for n, over in enumerate(node.calls):
+            partition = ", ".join(self.exprs(over.partition, schema))
+            order = self._sort_keys(over.order, schema)
+            clause = " ".join(
+                x for x in (f"PARTITION BY {partition}" if partition else "", f"ORDER BY {order}" if order else "", over.frame) if x
+            )
+            items.append(f"{self._call(over.call, schema, None)} OVER ({clause}) AS c{len(schema) + n}")
+        return f"SELECT {', '.join([*items, 'o'])} FROM ({self.node(node.input)})"
+
+    def _sort_keys(self, keys: Sequence[SortKey], schema: Schema) -> str:
+        out = []
+        for key in keys:
+            (e,) = self.exprs([key.expr], schema)
+            nulls = "FIRST" if key.effective_nulls_first else "LAST"
+            out.append(f"{e} {'DESC' if key.descending else 'ASC'} NULLS {nulls}")
+        return ", ".join(out)
+
+    def _sort(self, node: l.Sort) -> str:
+        keys = self._sort_keys(node.keys, node.schema)
+        order = f"{keys}, o" if keys else "o"
+        columns = ", ".join(f"c{i}" for i in range(len(node.schema)))
+        numbered = f"SELECT {columns}, row_number() OVER (ORDER BY {order}) AS o FROM ({self.node(node.input)})"
+        conditions = [f"o > {node.offset}"] if node.offset else []
+        if node.limit is not None:
+            conditions.append(f"o <= {node.offset + node.limit}")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"SELECT * FROM ({numbered}){where}"
+
+    def _unnest(self, node: l.Unnest) -> str:
+        width = len(node.input.schema)
+        (e,) = self.exprs([node.expr], node.input.schema)
+        element = node.expr.type
+        if element.root in (Root.MAP, Root.MULTISET):
+            e = f"map_entries({e})"
+        outer = f"CASE WHEN len({e}) > 0 THEN {e} ELSE [NULL] END" if node.outer else e
+        columns = [f"c{i}" for i in range(width)]
+        inner = f"SELECT *, unnest({outer}) AS u, unnest(range(1, greatest(len({e}), 1) + 1)) AS n FROM ({self.node(node.input)})"
+        if node.outer is False:
+            inner = f"SELECT *, unnest({e}) AS u, unnest(range(1, len({e}) + 1)) AS n FROM ({self.node(node.input)})"
+        made = self._element_columns(node)
+        items = [f"{sql} AS c{width + i}" for i, sql in enumerate(made)]
+        return f"SELECT {', '.join([*columns, *items, 'o'])} FROM ({inner})"
+
+    @staticmethod
+    def _element_columns(node: l.Unnest) -> list[str]:
+        kind = node.expr.type
+        if kind.root is Root.MULTISET:
+            raise UnsupportedError("UNNEST of a MULTISET is not supported")
+        if kind.root is Root.MAP:
+            made = ["u.key", "u.value"]
+        elif kind.children[0].root is Root.ROW:
+            made = ['u."' + n.replace('"', '""') + '"' for n in kind.children[0].names]
+        else:
+            made = ["u"]
+        return [*made, "n::INTEGER"] if node.ordinality else made
+
+    # -- two inputs ------------------------------------------------------------------------------------------------
+    def _union(self, node: l.Union) -> str:
+        columns = ", ".join(f"c{i}" for i in range(len(node.schema)))
+        return " UNION ALL ".join(f"SELECT {columns}, o FROM ({self.node(i)})" for i in node.inputs)
+
+    def _setoperation(self, node: l.SetOperation) -> str:
+        columns = ", ".join(f"c{i}" for i in range(len(node.schema)))
+        keyword = node.kind.upper() + (" ALL" if node.all else "")
+        left, right = (f"SELECT {columns} FROM ({self.node(i)})" for i in node.inputs)
+        return f"SELECT *, 0::BIGINT AS o FROM ({left} {keyword} {right})"
+
+    def _join(self, node: l.Join) -> str:
+        left, right = len(node.left.schema), len(node.right.schema)
+        names = [f"l.c{i}" for i in range(left)] + [f"r.c{i}" for i in range(right)]
+        kind = {"CROSS": "INNER"}.get(node.kind, node.kind)
+        condition = "TRUE" if node.condition is None else compile_expr(node.condition, names, self.context)
+        items = ", ".join(f"{n} AS c{i}" for i, n in enumerate(names))
+        return (
+            f"SELECT {items}, coalesce(l.o, r.o) AS o FROM ({self.node(node.left)}) l "
+            f"{kind} JOIN ({self.node(node.right)}) r ON {condition}"
+        )
