@@ -13,7 +13,7 @@ from streamsql.datatypes import DataType, Root
 from streamsql.errors import Position, ValidationError, did_you_mean
 from streamsql.schema import PROCTIME
 
-from .connectors import TableOptions, table_options
+from .connectors import TableOptions, connector_of, table_options
 from .describe import time_attribute
 from .table import Column, TableDefinition
 
@@ -133,13 +133,19 @@ def _rowtime_remedy(name: str, found: DataType, computed: bool) -> str:
 
 def check_connector(table: TableDefinition, places: Places = NOWHERE) -> TableOptions:
     """The table's typed options. Raises for what the connector does not take."""
-    options = table_options(table)
-    connector = options.connector
+    connector = connector_of(table)
+    if table.partition_keys and not connector.partitioned:
+        raise ValidationError(
+            f"table {table.path}: connector '{connector.name}' has no partitions of its own",
+            hint="leave PARTITIONED BY out",
+            position=places.get((PARTITION, table.partition_keys[0])),
+        )
     if connector.needs_primary_key and not table.primary_key:
         raise ValidationError(
             f"table {table.path}: connector '{connector.name}' needs a primary key",
             hint="add PRIMARY KEY (column) NOT ENFORCED",
         )
+    options = table_options(table)
     check_metadata(table, options, places)
     return options
 
