@@ -18,9 +18,7 @@ Fragments = StyleAndTextTuples
 
 INTERVALS_MS: tuple[int | None, ...] = (None, 50, 100, 500, 1000, 5000, 10_000, 60_000)  # None: only by R
 FASTEST = 1  # index into INTERVALS_MS: 20 pictures a second
-KEYS = (
-    "Q Quit   + - Refresh   G Goto page   N Next   P Prev   L Last   O Open row   R Refresh now   ←→ Columns"
-)
+KEYS = "Q Quit  + - Rate  G Goto  N Next  P Prev  L Last  O Open  R Refresh  ←→ Scroll"
 _OP_STYLES = {
     RowKind.INSERT: "class:view.insert",
     RowKind.UPDATE_AFTER: "class:view.update",
@@ -107,17 +105,17 @@ def status_line(
 
     A part that has no value (no watermark declared, no lag known) is left out.
     """
-    parts = [state.lower(), f"{rows:,} rows"]
+    parts = [state.lower(), f"{rows:,} row" if rows == 1 else f"{rows:,} rows"]
     if dropped:
         parts.append(f"{dropped:,} older rows dropped")
     if changes != rows:
         parts.append(f"{changes:,} changes")
     if metrics is not None:
-        parts.append(f"{metrics.rows_per_second:,.0f} rows/s in")
-        parts.append(f"watermark {watermark_text(metrics.watermark_ms, zone)}")
+        parts.append(f"{metrics.rows_per_second:,.0f} rows/s")
         if metrics.lag is not None:
             parts.append(f"lag {metrics.lag:,}")
-    return "  │  ".join(parts)
+        parts.append(f"watermark {watermark_text(metrics.watermark_ms, zone)}")
+    return " │ ".join(parts)
 
 
 def footer(
