@@ -8,7 +8,11 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 IMMUTABLE_PREFIX = "run-"
-"""A snapshot table whose name begins so never changes under that name: a checkpoint writes it once."""
+"""A snapshot table whose name begins so keeps its content while the state lives: a checkpoint writes it once.
+
+A restored state goes on from the names it found, so such a file of a checkpoint other than the one restored
+may hold something else.
+"""
 
 
 class State(ABC):

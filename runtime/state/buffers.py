@@ -100,6 +100,11 @@ def same_bits(a: Raw, b: Raw) -> Bools:
     return np.asarray(a == b)
 
 
+def is_text(arrow_type: pa.DataType) -> bool:
+    """Whether values are bytes between 32- or 64-bit offsets."""
+    return arrow_type in (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())
+
+
 def take_indices(positions: I64) -> pa.Array:
     """Indices for ``take``; a negative position yields NULL."""
     absent = positions < 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
@@ -37,7 +39,7 @@ class FixedValues:
             return self.data[:0], self.valid[:0]
         if slots.min() >= 0:
             self.reserve_for(slots)
-            return self.data[slots], self.valid[slots]
+            return self.data.take(slots), self.valid.take(slots)
         present = np.flatnonzero(slots >= 0)
         self.reserve_for(slots)
         data, valid = np.zeros(len(slots), self.data.dtype), np.zeros(len(slots), np.bool_)
@@ -65,6 +67,14 @@ class FixedValues:
         self.data[slots] = np.zeros((), self.data.dtype)
         self.valid[slots] = False
 
+    def is_set(self, slots: I64) -> Bools:
+        return self.read(slots)[1]
+
+    @property
+    def size(self) -> int:
+        """Slots addressable so far."""
+        return len(self.data)
+
     @property
     def nbytes(self) -> int:
         return self.data.nbytes + self.valid.nbytes
@@ -73,7 +83,7 @@ class FixedValues:
         array = from_raw(self.data.copy(), self.valid, self.arrow_type)
         return {"values": pa.table({"value": array})}
 
-    def restore(self, tables: dict[str, pa.Table]) -> None:
+    def restore(self, tables: Mapping[str, pa.Table]) -> None:
         self.data, self.valid = self.data[:0], self.valid[:0]
         column = as_array(tables["values"]["value"], self.arrow_type)
         self.set(np.arange(len(column)), column)

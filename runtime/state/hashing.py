@@ -15,12 +15,23 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from streamsql.errors import UnsupportedError
 
-from .buffers import INT128, U64, as_array, canonical, offsets_of, raw_values, storage_dtype, validity
+from .buffers import (
+    I64,
+    INT128,
+    U64,
+    as_array,
+    canonical,
+    is_text,
+    offsets_of,
+    raw_values,
+    storage_dtype,
+    validity,
+)
+from .texts import LONG, Texts, word_at, words_of
 
 _NULL = np.uint64(0x6E75_6C6C_9E37_79B9)
 _SEED = np.uint64(0x9E37_79B9_7F4A_7C15)
@@ -28,11 +39,6 @@ _WORD = np.uint64(0x9FB2_1C65_1E98_DF25)
 _C1 = np.uint64(0xFF51_AFD7_ED55_8CCD)
 _C2 = np.uint64(0xC4CE_B9FE_1A85_EC53)
 _S32, _S33 = np.uint64(32), np.uint64(33)
-
-# Bytes of a string hashed in vectorised rounds; a round has a fixed cost, so longer strings go one by one
-# to blake2b.
-_VECTORISED_BYTES = 1024
-_MASKS = np.array([(1 << (8 * n)) - 1 for n in range(9)], np.uint64)
 
 
 def hash_columns(columns: Sequence[pa.Array], num_rows: int | None = None) -> U64:
@@ -68,7 +74,7 @@ def _hash_values(array: pa.Array) -> U64:
     if p.is_string_view(t) or p.is_binary_view(t) or p.is_fixed_size_binary(t):
         array = array.cast(pa.large_string() if p.is_string_view(t) else pa.large_binary())
         return _hash_bytes(array)
-    if p.is_string(t) or p.is_binary(t) or p.is_large_string(t) or p.is_large_binary(t):
+    if is_text(t):
         return _hash_bytes(array)
     if p.is_struct(t):
         return hash_columns(array.flatten(), len(array))
@@ -109,45 +115,31 @@ def _hash_dictionary(array: pa.DictionaryArray) -> U64:
 
 
 def _hash_bytes(array: pa.Array) -> U64:
-    offsets = offsets_of(array).astype(np.int64)
-    starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
-    total = int(offsets[-1] - offsets[0])
+    texts = Texts.of(array)
+    starts, lengths = texts.starts, texts.sizes
     result = lengths.astype(np.uint64)
     result ^= _SEED
     _mix(result)
-    longest = int(lengths.max(initial=0))
-    data = np.zeros(total + 8, np.uint8)  # the last word of the last string reads past its end
-    if total:
-        data[:total] = np.frombuffer(array.buffers()[2], np.uint8, total, int(offsets[0]))
-    words = np.ndarray((total + 1,), np.dtype("<u8"), data.data, strides=(1,))
     rows = None
-    if longest > _VECTORISED_BYTES:
-        rows = np.flatnonzero(lengths <= _VECTORISED_BYTES)
-        for row in np.flatnonzero(lengths > _VECTORISED_BYTES).tolist():
-            text = data[starts[row] : starts[row] + lengths[row]]
+    if lengths.max(initial=0) > LONG:
+        for row in np.flatnonzero(lengths > LONG).tolist():
+            text = texts.data[starts[row] : starts[row] + lengths[row]]
             result[row] = int.from_bytes(hashlib.blake2b(text.data, digest_size=8).digest(), "little")
+        rows = np.flatnonzero(lengths <= LONG)
         starts, lengths = starts[rows], lengths[rows]
-        longest = int(lengths.max(initial=0))
-    _hash_words(result, words, rows, starts, lengths, longest)
+    _hash_words(result, words_of(texts.data), rows, starts, lengths)
     return _mix(result)
 
 
-def _hash_words(
-    result: U64,
-    words: U64,
-    rows: npt.NDArray[np.int64] | None,
-    starts: npt.NDArray[np.int64],
-    lengths: npt.NDArray[np.int64],
-    longest: int,
-) -> None:
+def _hash_words(result: U64, words: U64, rows: I64 | None, starts: I64, lengths: I64) -> None:
     """Folds the strings into ``result``, one word of each per round; ``rows`` None means all, in order."""
+    longest = int(lengths.max(initial=0))
     for at in range(0, max(longest, 1), 8):
         if at:
             more = np.flatnonzero(lengths > at)
             rows = more if rows is None else rows[more]
             starts, lengths = starts[more], lengths[more]
-        word = words[starts + at]
-        word &= _MASKS[np.minimum(lengths - at, 8)]
+        word = word_at(words, starts, lengths, at)
         word ^= result if rows is None else result[rows]
         word *= _WORD
         word ^= word >> _S32

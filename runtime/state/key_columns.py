@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from . import texts
 from .buffers import (
     I64,
     Bools,
@@ -16,6 +17,7 @@ from .buffers import (
     as_array,
     bit_view,
     canonical,
+    is_text,
     raw_values,
     same_bits,
     storage_dtype,
@@ -23,6 +25,8 @@ from .buffers import (
 )
 from .equality import values_equal
 from .fixed_values import FixedValues
+from .text_values import TextValues
+from .texts import Texts
 from .value_log import ValueLog
 
 
@@ -53,7 +57,9 @@ class KeyColumn(Protocol):
 
 
 def key_column(arrow_type: pa.DataType) -> KeyColumn:
-    return _FixedKeys(arrow_type) if storage_dtype(arrow_type) is not None else _LoggedKeys(arrow_type)
+    if storage_dtype(arrow_type) is not None:
+        return _FixedKeys(arrow_type)
+    return _TextKeys(arrow_type) if is_text(arrow_type) else _LoggedKeys(arrow_type)
 
 
 class _FixedKeys:
@@ -88,21 +94,56 @@ class _FixedBatch:
     valid: Bools | None
 
     def matches_slots(self, rows: I64, slots: I64) -> Bools:
-        same = same_bits(bit_view(self.raw)[rows], bit_view(self.stored.data)[slots])
-        valid = self.stored.valid[slots]
+        same = same_bits(bit_view(self.raw).take(rows), bit_view(self.stored.data).take(slots))
+        valid = self.stored.valid.take(slots)
         return np.asarray(same & (valid if self.valid is None else valid == self.valid[rows]))
 
     def matches_rows(self, rows: I64, others: I64) -> Bools:
         bits = bit_view(self.raw)
-        same = same_bits(bits[rows], bits[others])
+        same = same_bits(bits.take(rows), bits.take(others))
         return same if self.valid is None else np.asarray(same & (self.valid[rows] == self.valid[others]))
 
     def store(self, rows: I64, slots: I64) -> None:
         self.stored.write(slots, self.raw[rows], None if self.valid is None else self.valid[rows])
 
 
+class _TextKeys:
+    """Strings, compared where they lie."""
+
+    def __init__(self, arrow_type: pa.DataType) -> None:
+        self.values = TextValues(arrow_type)
+
+    def prepare(self, array: pa.Array) -> _TextBatch:
+        return _TextBatch(self.values, Texts.of(as_array(array, self.values.arrow_type)))
+
+    def get(self, slots: I64) -> pa.Array:
+        return self.values.get(slots)
+
+    def clear(self, slots: I64) -> None:
+        self.values.clear(slots)
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes
+
+
+@dataclass(frozen=True)
+class _TextBatch:
+    stored: TextValues
+    texts: Texts
+
+    def matches_slots(self, rows: I64, slots: I64) -> Bools:
+        return texts.equal(self.texts.take(rows), self.stored.texts(slots))
+
+    def matches_rows(self, rows: I64, others: I64) -> Bools:
+        return texts.equal(self.texts.take(rows), self.texts.take(others))
+
+    def store(self, rows: I64, slots: I64) -> None:
+        self.stored.write(slots, self.texts.take(rows))
+
+
 class _LoggedKeys:
-    """Keys of variable width or nested type, kept as they came."""
+    """Keys of nested and of rarer types, kept as they came."""
 
     def __init__(self, arrow_type: pa.DataType) -> None:
         self.values = ValueLog(arrow_type)

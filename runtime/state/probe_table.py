@@ -56,7 +56,7 @@ class ProbeTable:
         tags, places = self._start(mixed)
         found, rows, step = np.full(len(mixed), -1, np.int64), None, 0
         while True:
-            entries = self.entries[places]
+            entries = self.entries.take(places)  # twice as fast as indexing
             difference = entries ^ tags
             hit = difference < _TAG_STEP
             slots = difference.view(np.int64) - 1
@@ -71,8 +71,8 @@ class ProbeTable:
             if not len(undecided):
                 return found
             step += 1
-            rows = undecided if rows is None else rows[undecided]
-            tags, places = tags[undecided], (places[undecided] + step) & self._mask
+            rows = undecided if rows is None else rows.take(undecided)
+            tags, places = tags.take(undecided), (places.take(undecided) + step) & self._mask
 
     def claim(self, mixed: U64, same: Same | None = None) -> tuple[I64, I64]:
         """Gives each hash, none of which the table holds, an entry; rows that match share one.
@@ -85,13 +85,13 @@ class ProbeTable:
         leaders, homes = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
         step = 0
         while len(rows):
-            entries = self.entries[places]
+            entries = self.entries.take(places)
             empty = np.flatnonzero(entries == 0)
             if len(empty):
                 at = places[empty]
                 provisional = tags[empty] | _FRESH | rows[empty].view(np.uint64)
                 self.entries[at[::-1]] = provisional[::-1]  # the last write stays: the first row wins
-                entries[empty] = self.entries[at]
+                entries[empty] = self.entries.take(at)
             others = (entries ^ tags ^ _FRESH).view(np.int64)
             match = (others >= 0) & (others < int(_FRESH))
             if same is not None:
@@ -101,12 +101,12 @@ class ProbeTable:
             leaders[decided], homes[decided] = others[match], places[match]
             rest = np.flatnonzero(~match)
             step += 1
-            rows, tags, places = rows[rest], tags[rest], (places[rest] + step) & self._mask
+            rows, tags, places = rows.take(rest), tags.take(rest), (places.take(rest) + step) & self._mask
         return leaders, homes
 
     def settle(self, homes: I64, slots: I64) -> None:
         """Names the slots of the leaders whose entries stand at ``homes``."""
-        tags = self.entries[homes] & ~_LOW
+        tags = self.entries.take(homes) & ~_LOW
         self.entries[homes] = tags | (slots + 1).view(np.uint64)
 
     def place(self, mixed: U64, slots: I64) -> None:
@@ -115,9 +115,9 @@ class ProbeTable:
         entries = tags | (slots + 1).view(np.uint64)
         step = 0
         while len(entries):
-            empty = np.flatnonzero(self.entries[places] == 0)
+            empty = np.flatnonzero(self.entries.take(places) == 0)
             self.entries[places[empty]] = entries[empty]
-            rest = np.flatnonzero(self.entries[places] != entries)
+            rest = np.flatnonzero(self.entries.take(places) != entries)
             step += 1
             entries, places = entries[rest], (places[rest] + step) & self._mask
 
@@ -127,7 +127,7 @@ class ProbeTable:
         wanted = tags | (slots + 1).view(np.uint64)
         step = 0
         while len(wanted):
-            entries = self.entries[places]
+            entries = self.entries.take(places)
             hit = entries == wanted
             self.entries[places[hit]] = _TOMB
             self.tombs += int(np.count_nonzero(hit))

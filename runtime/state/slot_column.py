@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from . import int128
 from .base import State
-from .buffers import I64, INT128, Bools, Raw, raw_values, storage_dtype
+from .buffers import I64, INT128, Bools, Raw, is_text, raw_values, storage_dtype
 from .fixed_values import FixedValues
+from .text_values import TextValues
 from .value_log import ValueLog
 
 
@@ -18,20 +19,16 @@ class SlotColumn(State):
     """Values of one Arrow type; a slot never written is NULL, and the column grows to the slots it is given.
 
     Fixed-width types live in numpy arrays and offer raw access (:meth:`values`, :meth:`put`, :meth:`add`,
-    :meth:`minimum`, :meth:`maximum`); other types live in a log of Arrow chunks. DECIMAL's raw values are of
-    dtype :data:`INT128`.
+    :meth:`minimum`, :meth:`maximum`); strings live in a byte buffer, other types in a log of Arrow chunks.
+    DECIMAL's raw values are of dtype :data:`INT128`.
     """
 
     def __init__(self, arrow_type: pa.DataType) -> None:
         self.type = arrow_type
         self._fixed = FixedValues(arrow_type) if storage_dtype(arrow_type) is not None else None
-        self._log = None if self._fixed is not None else ValueLog(arrow_type)
-
-    @property
-    def _store(self) -> FixedValues | ValueLog:
-        store = self._fixed or self._log
-        assert store is not None
-        return store
+        self._store: FixedValues | TextValues | ValueLog = self._fixed or (
+            TextValues if is_text(arrow_type) else ValueLog
+        )(arrow_type)
 
     @property
     def _raw(self) -> FixedValues:
@@ -57,9 +54,7 @@ class SlotColumn(State):
 
     def is_set(self, slots: I64) -> Bools:
         """True where the value is not NULL."""
-        if self._fixed is not None:
-            return self._fixed.read(slots)[1]
-        return np.asarray(self.get(slots).is_valid().to_numpy(zero_copy_only=False), np.bool_)
+        return self._store.is_set(slots)
 
     def put(self, slots: I64, values: Raw) -> None:
         """:meth:`set` with raw values, none of them NULL."""
@@ -105,7 +100,7 @@ class SlotColumn(State):
         return self._store.snapshot()
 
     def restore(self, tables: Mapping[str, pa.Table]) -> None:
-        self._store.restore(dict(tables))
+        self._store.restore(tables)
 
     @property
     def nbytes(self) -> int:
@@ -114,20 +109,12 @@ class SlotColumn(State):
     @property
     def row_count(self) -> int:
         """Slots that are not NULL."""
-        return int(np.count_nonzero(self.is_set(self._slots())))
+        return int(np.count_nonzero(self.is_set(np.arange(self._store.size))))
 
     def read(self) -> pa.Table:
         """``slot`` and ``value`` of every slot that is not NULL."""
-        slots = self._slots()
-        slots = slots[self.is_set(slots)]
+        slots = np.flatnonzero(self.is_set(np.arange(self._store.size)))
         return pa.table({"slot": pa.array(slots), "value": self.get(slots)})
-
-    def _slots(self) -> I64:
-        return np.arange(len(self._fixed.data) if self._fixed is not None else self._log_size())
-
-    def _log_size(self) -> int:
-        assert self._log is not None
-        return self._log.size
 
 
 def raw(values: pa.Array) -> Raw:

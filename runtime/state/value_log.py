@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from .base import IMMUTABLE_PREFIX
-from .buffers import I64, as_array, grown, take_indices, validity
+from .buffers import I64, Bools, as_array, grown, take_indices, validity
 
 # Below this many values garbage is not worth a look.
 _SMALL = 4096
@@ -42,11 +42,16 @@ class ValueLog:
         """The values; NULL for a slot never written or negative."""
         inside = (slots >= 0) & (slots < len(self._positions))
         if inside.all():
-            positions = self._positions[slots]
+            positions = self._positions.take(slots)
         else:
             positions = np.zeros(len(slots), np.int64)
             positions[inside] = self._positions[slots[inside]]
         return self._take(positions - 1)
+
+    def is_set(self, slots: I64) -> Bools:
+        inside = (slots >= 0) & (slots < len(self._positions))
+        inside[inside] = self._positions[slots[inside]] > 0
+        return inside
 
     def _take(self, positions: I64) -> pa.Array:
         if not self._chunks:
