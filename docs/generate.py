@@ -5,6 +5,7 @@ tests/test_docs.py fails when one of them is out of date.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from streamsql.catalog.connectors import CONNECTORS, FORMATS, ConnectorDescripto
 from streamsql.changelog import ChangelogMode
 from streamsql.config_options import HONOURED, REFUSED
 from streamsql.options import ConfigOption, format_value
+from streamsql.planner.functions.base import AggregateDef, FunctionDef
+from streamsql.planner.functions.registry import AGGREGATES, SCALARS, UNSUPPORTED
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code: change that, then `make docs`. -->"
@@ -101,6 +104,34 @@ def format_section(format_: FormatDescriptor) -> list[str]:
     return parts + metadata_table(rows)
 
 
+def functions_page() -> str:
+    """Built-in functions and operators by category."""
+    every: tuple[FunctionDef | AggregateDef, ...] = (*SCALARS, *AGGREGATES)
+    functions = [f for f in every if f.description]  # the others are forms of one that has a description
+    parts = [
+        NOTE,
+        "# Functions",
+        "Result types and the treatment of NULL are Flink's. Arguments in brackets may be left out. Names "
+        "may be written in any case.",
+    ]
+    for category in dict.fromkeys(f.category for f in functions):
+        rows = [function_row(f) for f in functions if f.category == category]
+        parts += [f"## {category[:1].upper()}{category[1:]}", table(("function", "result", "meaning"), rows)]
+    parts.append("## Not supported")
+    without = ", ".join(code(name) for name, instead in sorted(UNSUPPORTED.items()) if not instead)
+    parts.append(f"These functions of Flink are known and refused by name: {without}. So are these:")
+    remedies = [(code(name), sentence(text)) for name, text in sorted(UNSUPPORTED.items()) if text]
+    parts.append(table(("function", "instead"), remedies))
+    return "\n\n".join(parts) + "\n"
+
+
+def function_row(function: FunctionDef | AggregateDef) -> tuple[str, str, str]:
+    """Cells of one function."""
+    also = f" Also {', '.join(map(code, function.aliases))}." if function.aliases else ""
+    usage = "<br>".join(map(code, function.usage()))
+    return usage, escape(function.result), sentence(function.description) + also
+
+
 def metadata_table(rows: Sequence[Sequence[str]]) -> list[str]:
     """The table of metadata columns, if there are any."""
     return ["Metadata columns:", table(("key", "type", "use"), rows)] if rows else []
@@ -144,13 +175,18 @@ def code(text: str) -> str:
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
+def escape(text: str) -> str:
+    """Plain text in Markdown."""
+    return re.sub(r"([<*])", r"\\\1", text)
+
+
 def sentence(text: str, *, capital: bool = True) -> str:
     """A phrase from the code as a sentence."""
     if not text:
         return ""
     capital = capital and text.split()[0].isalpha()  # not an example such as "host:port"
     start = text[0].upper() if capital else text[0]
-    return start + text[1:] + ("" if text.endswith(".") else ".")
+    return escape(start + text[1:] + ("" if text.endswith(".") else "."))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -159,7 +195,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
 
-PAGES: dict[str, Callable[[], str]] = {"options.md": options_page, "connectors.md": connectors_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "options.md": options_page,
+    "connectors.md": connectors_page,
+    "functions.md": functions_page,
+}
 
 if __name__ == "__main__":
     main()
