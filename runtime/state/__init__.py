@@ -1,1 +1,11 @@
-"""."""
+"""What operators remember: vectorised structures of numpy arrays and immutable Arrow data.
+
+In: slots, hashes, Arrow arrays. Out: the same; and for the engine, each structure is a ``State`` that can be
+snapshotted, restored, measured and read. No operator, no SQL, no file is known here.
+
+Reading order: ``base`` (the contract), ``hashing`` and ``equality`` (what SQL takes as the same),
+``key_index`` (key → slot) over ``probe_table``, ``key_columns`` and ``expiry``; ``slot_column`` (slot →
+value) over ``fixed_values``, ``text_values`` and ``value_log``, with ``int128`` for DECIMAL; ``run_store``
+(key → rows) over ``runs`` and ``consolidate``; ``slice_store`` (time slice → partial rows); ``scalars``.
+``buffers`` and ``texts`` turn Arrow arrays into numpy arrays and back.
+"""

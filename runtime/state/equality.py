@@ -8,7 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .buffers import Bools, bit_view, canonical, offsets_of, raw_values, same_bits, storage_dtype, validity
+from .buffers import (
+    I64,
+    Bools,
+    bit_view,
+    canonical,
+    is_text,
+    offsets_of,
+    raw_values,
+    same_bits,
+    storage_dtype,
+    validity,
+)
+from .texts import Texts, equal
 
 
 def rows_equal(a: Sequence[pa.Array], b: Sequence[pa.Array], num_rows: int) -> Bools:
@@ -16,6 +28,19 @@ def rows_equal(a: Sequence[pa.Array], b: Sequence[pa.Array], num_rows: int) -> B
     result = np.ones(num_rows, np.bool_)
     for x, y in zip(a, b, strict=True):
         result &= values_equal(x, y)
+    return result
+
+
+def rows_equal_at(columns: Sequence[pa.Array], rows: I64, others: I64) -> Bools:
+    """Row ``rows[i]`` against row ``others[i]`` of the same columns."""
+    result = np.ones(len(rows), np.bool_)
+    indices = pa.array(rows), pa.array(others)
+    for column in columns:
+        if is_text(column.type):
+            texts = Texts.of(column)
+            result &= equal(texts.take(rows), texts.take(others))
+        else:
+            result &= values_equal(*(column.take(i) for i in indices))
     return result
 
 

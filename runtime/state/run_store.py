@@ -20,9 +20,9 @@ import pyarrow as pa
 
 from .base import IMMUTABLE_PREFIX, State
 from .buffers import I64, U64, as_array
-from .consolidate import cancel, group_ids
+from .consolidate import cancel, group_ids, sort_order
 from .equality import rows_equal
-from .runs import Run, concat, merge, sort_order
+from .runs import Run, concat, merge
 
 # Runs are not merged beyond this: Arrow's 32-bit offsets end at 2 GiB.
 _RUN_BYTES = 3 << 29

@@ -12,9 +12,6 @@ import pyarrow as pa
 from .buffers import I64, U64, Bools
 from .consolidate import cancel, group_ids
 
-# Up to here a sort packs the row number into the low bits of the hash.
-_PACKED_ROWS = 1 << 18
-
 HASH, WEIGHT, SEQ, TIME = "hash", "weight", "seq", "time"
 
 
@@ -96,25 +93,6 @@ class Run:
         own = (batch.column(n).to_numpy() for n in (HASH, WEIGHT, SEQ))
         hashes, weights, seq = own
         return Run(name, hashes, pa.RecordBatch.from_arrays(columns, schema=schema), weights, seq, times)
-
-
-def sort_order(hashes: U64) -> I64:
-    """The order that sorts the hashes, equal ones staying in place.
-
-    A plain sort is much faster than a stable argsort, so a batch is sorted with the row number in the low
-    bits; that orders well-spread hashes, and is checked.
-    """
-    n = len(hashes)
-    if n <= _PACKED_ROWS:
-        bits = np.uint64(max(1, (n - 1).bit_length()))
-        low = np.uint64((1 << int(bits)) - 1)
-        packed = (hashes & ~low) | np.arange(n, dtype=np.uint64)
-        packed.sort()
-        order = (packed & low).view(np.int64)
-        ordered = hashes[order]
-        if not (ordered[1:] < ordered[:-1]).any():
-            return order
-    return np.argsort(hashes, kind="stable")
 
 
 def concat(name: int, runs: Sequence[Run]) -> Run:

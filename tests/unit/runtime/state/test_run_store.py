@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamsql.runtime.state import consolidate
 from streamsql.runtime.state.base import IMMUTABLE_PREFIX
-from streamsql.runtime.state.consolidate import cancel, group_ids
+from streamsql.runtime.state.consolidate import cancel, group_ids, sort_order
 from streamsql.runtime.state.hashing import hash_columns
 from streamsql.runtime.state.run_store import RunProbe, RunStore
-from streamsql.runtime.state.runs import sort_order
 
 SCHEMA = pa.schema([("k", pa.int64()), ("v", pa.string())])
 Content = tuple[int | None, str | None]
@@ -212,8 +212,8 @@ def test_a_skewed_key_is_found_whole() -> None:
 def test_probing_nothing_and_probing_an_empty_store() -> None:
     store, none = RunStore(SCHEMA, [0]), pa.array([], pa.int64())
     key = pa.array([1])
-    for consolidate in (False, True):
-        found = store.probe(hash_columns([key]), [key], consolidate=consolidate)
+    for whole in (False, True):
+        found = store.probe(hash_columns([key]), [key], consolidate=whole)
         assert found.rows.schema == SCHEMA and found.rows.num_rows == len(found.weights) == 0
     store.append(hash_columns([key]), batch([(1, "a")]))
     assert store.probe(hash_columns([none]), [none]).rows.num_rows == 0
@@ -285,10 +285,17 @@ def test_sort_order_is_stable_for_any_hashes() -> None:
         assert sort_order(hashes).tolist() == np.argsort(hashes, kind="stable").tolist()
 
 
+def test_group_ids_with_equal_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consolidate, "hash_columns", lambda columns, n: np.zeros(n, np.uint64))
+    columns = [pa.array([1, 2, 1, None, 2, None]), pa.array(["a", "b", "a", "b", None, "b"])]
+    assert group_ids(columns, 6).tolist() == [0, 1, 0, 2, 3, 2]
+
+
 def test_group_ids_and_cancel() -> None:
     columns = [pa.array([1.0, -0.0, 0.0, None, None]), pa.array(["a", "b", "b", "a", "a"])]
     groups = group_ids(columns, 5)
-    assert groups.tolist() == [0, 1, 1, 2, 2]
+    assert groups[1] == groups[2] and groups[3] == groups[4] and len(set(groups.tolist())) == 3
+    assert len(group_ids([c.slice(0, 0) for c in columns], 0)) == 0
     weights, seq = np.array([1, 3, -2, -1, -1]), np.array([0, 1, 2, 3, 4])
     assert cancel(groups, weights, seq).tolist() == [1, 1, 0, 0, -2]
     assert cancel(np.zeros(3, np.int64), np.array([1, 1, -1]), np.array([5, 4, 9])).tolist() == [1, 0, 0]
