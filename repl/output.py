@@ -184,3 +184,18 @@ def job_line(job: Job, settings: Settings) -> str:
     if metrics.lag is not None:
         parts.append(f"lag {metrics.lag:,}")
     return ", ".join([*parts, *metrics.status_lines])
+
+
+def print_result(result: Result) -> None:
+    """Prints a result to stdout as the SQL client does in ``tableau`` mode: ``TableResult.print()``."""
+    from streamsql.config import Configuration
+
+    config = Configuration({"sql-client.display.print-time-cost": "false"})
+    printer = Printer(Console(), Settings(config))
+    started = time.monotonic()
+    if result.is_query:
+        printer.tableau(result, started)
+    elif result.result_kind == "SUCCESS_WITH_CONTENT":
+        printer.listing(result, started)
+    else:
+        print(result.message)

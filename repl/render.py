@@ -12,11 +12,14 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from streamsql.datatypes import DataType, Root
 from streamsql.schema import Schema
+
+if TYPE_CHECKING:
+    from .engine import Result
 
 NULL_TEXT = "<NULL>"
 ELLIPSIS = "..."
@@ -295,3 +298,10 @@ def _type_width(t: DataType, width_max: int) -> int:
 def count_rows(n: int) -> str:
     """``1 row``, ``2 rows``."""
     return f"{n} row" if n == 1 else f"{n} rows"
+
+
+def print_result(result: Result) -> None:
+    """Prints a result to stdout, see ``output.print_result``."""
+    from .output import print_result as show
+
+    show(result)
