@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _LEXEME = re.compile(
     r"""--[^\n]*            # comment to the end of the line
     | /\*.*?(?:\*/|\Z)      # comment, maybe not closed
+    | [eE]'(?:[^'\\]|''|\\.)*(?:'|\Z)
     | '(?:[^']|'')*(?:'|\Z)
     | `(?:[^`]|``)*(?:`|\Z)
     | [A-Za-z_][A-Za-z_0-9]*
@@ -226,16 +227,19 @@ def _token_error(sql: str) -> SqlSyntaxError:
     """What sqlglot's tokenizer gives up on is a quote or a comment that is not closed."""
     for match in _LEXEME.finditer(sql):
         lexeme = match[0]
-        opener = lexeme[:2] if lexeme.startswith("/*") else lexeme[:1]
-        closer = {"'": "'", "`": "`", "/*": "*/"}.get(opener)
-        if closer and (
-            len(lexeme) < len(opener + closer) or not lexeme.endswith(closer) or _odd(lexeme, closer)
-        ):
-            what = {"'": "string", "`": "back-ticked name", "/*": "comment"}[opener]
+        opener = next((mark for mark in _CLOSERS if lexeme.startswith(mark)), None)
+        if opener and not _is_closed(lexeme, opener):
+            what = {"`": "back-ticked name", "/*": "comment"}.get(opener, "string")
             place = Position.at(sql, match.start(), match.start() + len(opener) - 1)
             return SqlSyntaxError(f"Syntax error: the {what} that starts here is not closed", position=place)
     return SqlSyntaxError("Syntax error: the text cannot be read as SQL")
 
 
-def _odd(lexeme: str, quote: str) -> bool:
-    return len(quote) == 1 and lexeme.count(quote) % 2 == 1
+_CLOSERS = {"'": "'", "E'": "'", "e'": "'", "`": "`", "/*": "*/"}
+
+
+def _is_closed(lexeme: str, opener: str) -> bool:
+    if opener == "/*":
+        return len(lexeme) >= 4 and lexeme.endswith("*/")
+    text = re.sub(r"\\.", "", lexeme, flags=re.DOTALL) if len(opener) == 2 else lexeme
+    return text.count(_CLOSERS[opener]) % 2 == 0

@@ -32,7 +32,12 @@ def _unicode_string(self: ExpressionParser, token: Token) -> exp.Expr:
 
 
 def _escape_string(self: ExpressionParser, token: Token) -> exp.Expr:
-    return self.expression(exp.Literal.string(decode_escape_string(token.text)), token)
+    # The tokenizer decodes some escapes, but not all: read what was typed
+    typed = self.sql[token.start + 2 : token.end] if self.sql else token.text
+    text = decode_escape_string(typed)
+    if text is None:
+        raise self._error("expected an escape that stands for a character", token)
+    return self.expression(exp.Literal.string(text), token)
 
 
 class ExpressionParser(TypeParser):

@@ -151,7 +151,7 @@ class QueryParser(TableParser):
             return self.expression(exp.Limit(expression=self._operand()))
         self._advance()
         direction = self._need_any("FIRST", "NEXT")
-        count = None if self._at("ROW") or self._at("ROWS") else self._operand()
+        count = self._operand()
         self._need_any("ROW", "ROWS")
         self._need("ONLY")
         options = self.expression(exp.LimitOptions(rows=True))
