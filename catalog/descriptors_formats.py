@@ -19,9 +19,13 @@ _JSON_BOTH = (
         choices=TIMESTAMP_STANDARDS,
     ),
     ConfigOption(
-        "map-null-key.mode", "enum", "FAIL", "what writing a map with a NULL key does", choices=("FAIL", "DROP", "LITERAL")
+        "map-null-key.mode",
+        "enum",
+        "FAIL",
+        "for Flink's sake: a map never holds a NULL key here (making one is an error), so none is ever written",
+        choices=("FAIL", "DROP", "LITERAL"),
     ),
-    ConfigOption("map-null-key.literal", "string", "null", "the key written for a NULL key in mode LITERAL"),
+    ConfigOption("map-null-key.literal", "string", "null", "for Flink's sake, see map-null-key.mode"),
     ConfigOption("encode.decimal-as-plain-number", "bool", False, "write DECIMAL without an exponent"),
     ConfigOption("encode.ignore-null-fields", "bool", False, "leave NULL fields out of the written object"),
 )  # fmt: skip

@@ -156,7 +156,8 @@ class JsonDecoder(Decoder):
     # -- in columns --------------------------------------------------------------------------------------------------
     def _decode_columns(self, messages: pa.BinaryArray) -> Decoded:
         errors: dict[int, str] = {}
-        present = np.arange(len(messages))
+        count = len(messages)
+        present = np.arange(count)
         if messages.null_count:
             present = np.flatnonzero(pc.is_valid(messages).to_numpy(zero_copy_only=False))
             messages = messages.drop_null()
@@ -165,13 +166,11 @@ class JsonDecoder(Decoder):
         except pa.ArrowInvalid:
             texts, present, messages = self._drop_invalid(messages, present, errors)
         if len(texts) == 0:
-            return self._merge([], 0, errors)
+            return self._merge([], count, errors)
         rows, suspicious = self._reader(texts).read(texts)
-        if not suspicious.any():
-            index = None if len(present) == len(messages) and not errors else present
-            whole = index is None or (len(present) == 0 or int(present[-1]) == len(present) - 1)
-            return Decoded(rows, None, None if whole else present.astype(np.int64), errors)
-        return self._settle(messages, present, rows, suspicious, errors)
+        if suspicious.any():
+            return self._settle(messages, present, rows, suspicious, errors, count)
+        return self._merge([(rows, present)], count, errors)
 
     def _settle(
         self,
@@ -180,6 +179,7 @@ class JsonDecoder(Decoder):
         rows: pa.RecordBatch,
         suspicious: npt.NDArray[np.bool_],
         errors: dict[int, str],
+        count: int,
     ) -> Decoded:
         """Read the suspicious rows one by one and put all in order."""
         doubtful = np.flatnonzero(suspicious)
@@ -192,7 +192,7 @@ class JsonDecoder(Decoder):
             (rows.filter(pa.array(~suspicious)), present[clean]),
             (self._batch([r for _, r in read]), present[np.array([i for i, _ in read], np.int64)]),
         ]
-        return self._merge(parts, int(present[-1]) + 1 if len(present) else 0, errors)
+        return self._merge(parts, count, errors)
 
     def _drop_invalid(
         self, messages: pa.BinaryArray, present: npt.NDArray[np.int64], errors: dict[int, str]

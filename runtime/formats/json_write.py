@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 from streamsql.catalog.options import Options
 from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import DataType, Root
-from streamsql.errors import DataError, UnsupportedError
+from streamsql.errors import UnsupportedError
 from streamsql.schema import Schema
 
 from .base import Encoder, insert_rows
-from .json_text import as_mask, optional, text_buffers
+from .json_text import optional, text_buffers
 
 ToText = Callable[[pa.Array], pa.StringArray]
 """A column to JSON texts, NULL where the value is NULL."""
@@ -39,8 +39,6 @@ class JsonWriteOptions:
     """How messages are written; names are those of the format's options."""
 
     iso_timestamps: bool = False
-    map_null_key_mode: str = "FAIL"
-    map_null_key_literal: str = "null"
     plain_decimals: bool = False
     ignore_null_fields: bool = False
     scalar: bool = False
@@ -50,8 +48,6 @@ def write_options(options: Options) -> JsonWriteOptions:
     """The writing half of the format's options."""
     return JsonWriteOptions(
         iso_timestamps=options["timestamp-format.standard"] == "ISO-8601",
-        map_null_key_mode=options["map-null-key.mode"],
-        map_null_key_literal=options["map-null-key.literal"],
         plain_decimals=bool(options["encode.decimal-as-plain-number"]),
         ignore_null_fields=bool(options["encode.ignore-null-fields"]),
         scalar=optional(options, "scalar"),
@@ -277,26 +273,9 @@ def _map(t: DataType, options: JsonWriteOptions) -> ToText:
         offsets, start, end = _lists(array)
         keys = array.keys.slice(start, end - start)
         values = pc.fill_null(value(array.items.slice(start, end - start)), "null")
-        if keys.null_count:
-            keys, values, offsets = _null_keys(keys, values, offsets, options)
         return _joined(offsets, pc.binary_join_element_wise(quoted(keys), values, ":"), "{}", array)
 
     return to_text
-
-
-def _null_keys(
-    keys: pa.StringArray, values: pa.StringArray, offsets: npt.NDArray[np.int32], options: JsonWriteOptions
-) -> tuple[pa.StringArray, pa.StringArray, npt.NDArray[np.int32]]:
-    if options.map_null_key_mode == "FAIL":
-        raise DataError(
-            "a map has a NULL key, which JSON cannot write",
-            hint="set 'json.map-null-key.mode' to 'DROP' or 'LITERAL', or filter it in the query",
-        )
-    if options.map_null_key_mode == "LITERAL":
-        return pc.fill_null(keys, options.map_null_key_literal), values, offsets
-    valid = as_mask(pc.is_valid(keys))
-    kept = np.concatenate([[0], np.cumsum(valid)]).astype(np.int32)
-    return keys.filter(pa.array(valid)), values.filter(pa.array(valid)), kept[offsets]
 
 
 def _row(t: DataType, options: JsonWriteOptions) -> ToText:
