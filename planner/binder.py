@@ -38,7 +38,9 @@ class BindContext:
     catalog: CatalogManager
     functions: FunctionRegistry
     time_zone: str = "UTC"
-    ctes: dict[str, tuple[exp.CTE, BindContext]] = field(default_factory=dict[str, "tuple[exp.CTE, BindContext]"])
+    ctes: dict[str, tuple[exp.CTE, BindContext]] = field(
+        default_factory=dict[str, "tuple[exp.CTE, BindContext]"]
+    )
     depth: int = 0
     current: tuple[str, str] | None = None
 
@@ -47,7 +49,11 @@ class BindContext:
         if self.current is None or len(parts) == 3:
             return self.catalog.resolve(parts)
         catalog, database = self.current
-        return ObjectPath(catalog, database, parts[0]) if len(parts) == 1 else self.catalog.resolve([catalog, *parts])
+        return (
+            ObjectPath(catalog, database, parts[0])
+            if len(parts) == 1
+            else self.catalog.resolve([catalog, *parts])
+        )
 
 
 class QueryBinder:
@@ -77,7 +83,9 @@ class QueryBinder:
 
     def _with(self, query: exp.Expression, with_: exp.Expression) -> LogicalNode:
         if with_.args.get("recursive"):
-            raise UnsupportedError("WITH RECURSIVE is not supported", hint="Flink does not support it in streaming either")
+            raise UnsupportedError(
+                "WITH RECURSIVE is not supported", hint="Flink does not support it in streaming either"
+            )
         context = self.context
         for cte in with_.expressions:
             context = replace(context, ctes={**context.ctes, cte.alias: (cte, context)})
@@ -97,8 +105,10 @@ class QueryBinder:
         found = self.context.catalog.require(path, position=self.position(name))
         if isinstance(found, ViewDefinition):
             if options:
-                raise self.error(name, f"view {path} takes no OPTIONS hint; put it on the table inside the view")
-            return self._view(found), (path.catalog, path.database, path.name)
+                raise self.error(
+                    name, f"view {path} takes no OPTIONS hint; put it on the table inside the view"
+                )
+            return self.view(found), (path.catalog, path.database, path.name)
         try:
             node = bind_table(found, self.bind_text, options)
         except StreamSqlError as e:
@@ -107,7 +117,8 @@ class QueryBinder:
             raise
         return node, (path.catalog, path.database, path.name)
 
-    def _view(self, view: ViewDefinition) -> LogicalNode:
+    def view(self, view: ViewDefinition) -> LogicalNode:
+        """The rows of a view, bound where it was created."""
         if self.context.depth > VIEW_DEPTH_MAX:
             raise ValidationError(f"view {view.path} reads itself")
         current = (view.current_catalog, view.current_database) if view.current_catalog else None
@@ -126,7 +137,10 @@ class QueryBinder:
         if not names:
             return node
         if len(names) != len(node.schema):
-            raise self.error(where, f"the column list has {len(names)} names, but the query yields {len(node.schema)} columns")
+            raise self.error(
+                where,
+                f"the column list has {len(names)} names, but the query yields {len(node.schema)} columns",
+            )
         fields = tuple(f.renamed(n) for f, n in zip(node.schema, names, strict=True))
         return Project(Schema(fields), node, refs(node.schema))
 
@@ -198,7 +212,10 @@ class QueryBinder:
         for key in order:
             if key.expr not in exprs:
                 if select.args.get("distinct"):
-                    raise self.error(select.args["order"], "ORDER BY of a SELECT DISTINCT reads a column that is not selected")
+                    raise self.error(
+                        select.args["order"],
+                        "ORDER BY of a SELECT DISTINCT reads a column that is not selected",
+                    )
                 exprs.append(key.expr)
                 names.append(f"$order{len(exprs)}")
             i = exprs.index(key.expr)
@@ -239,7 +256,9 @@ class QueryBinder:
                 items.append((None, item))
         return items
 
-    def _qualified_star(self, item: exp.Column, scope: Scope) -> list[tuple[str | None, exp.Expression | Expr]]:
+    def _qualified_star(
+        self, item: exp.Column, scope: Scope
+    ) -> list[tuple[str | None, exp.Expression | Expr]]:
         parts = [p.name for p in item.parts[:-1]]
         if len(parts) == 1:
             found = scope.star(parts[0])
@@ -248,10 +267,16 @@ class QueryBinder:
         row = scope.resolve(parts, item)
         if row is None or row.type.root is not Root.ROW:
             names = [r.alias for r in scope.relations]
-            raise self.error(item, f"'{'.'.join(parts)}' is neither a table of FROM nor a ROW column", f"tables: {', '.join(names)}")
+            raise self.error(
+                item,
+                f"'{'.'.join(parts)}' is neither a table of FROM nor a ROW column",
+                f"tables: {', '.join(names)}",
+            )
         return [(n, scope.resolve([*parts, n], item) or row) for n in row.type.names]
 
-    def _names(self, items: Sequence[tuple[str | None, exp.Expression | Expr]], exprs: Sequence[Expr]) -> list[str]:
+    def _names(
+        self, items: Sequence[tuple[str | None, exp.Expression | Expr]], exprs: Sequence[Expr]
+    ) -> list[str]:
         """Output names: the alias, the column's own name, else EXPR$n as Flink. Repeated names get a number."""
         names: list[str] = []
         for i, ((alias, item), _) in enumerate(zip(items, exprs, strict=True)):
@@ -266,7 +291,9 @@ class QueryBinder:
         return names
 
     # -- ORDER BY, LIMIT -------------------------------------------------------------------------------------------
-    def _order_keys(self, query: exp.Expression, names: list[str], exprs: list[Expr], bind: object) -> list[SortKey]:
+    def _order_keys(
+        self, query: exp.Expression, names: list[str], exprs: list[Expr], bind: object
+    ) -> list[SortKey]:
         order = query.args.get("order")
         if order is None:
             return []
@@ -313,7 +340,9 @@ class QueryBinder:
         if isinstance(value, exp.Var):  # LIMIT ALL
             return None
         if not (isinstance(value, exp.Literal) and value.name.isdigit()):
-            raise self.error(node, f"{clause.upper()} expects a whole number, found {value.sql(dialect='flink')}")
+            raise self.error(
+                node, f"{clause.upper()} expects a whole number, found {value.sql(dialect='flink')}"
+            )
         return int(value.name)
 
     # -- set operations, VALUES ------------------------------------------------------------------------------------
@@ -325,7 +354,10 @@ class QueryBinder:
         for i, (a, b) in enumerate(zip(left.schema, right.schema, strict=True)):
             shared = common_type(a.type, b.type)
             if shared is None:
-                raise self.error(query, f"column {i + 1} ('{a.name}') has types {a.type} and {b.type}, which do not fit together")
+                raise self.error(
+                    query,
+                    f"column {i + 1} ('{a.name}') has types {a.type} and {b.type}, which do not fit together",
+                )
             fields.append(Field(a.name, shared, a.time if a.time == b.time else None))
         schema = Schema(tuple(fields))
         sides = [_cast_to(left, schema), _cast_to(right, schema)]
@@ -349,14 +381,22 @@ class QueryBinder:
                     raise self.error(node, f"this row has {len(row)} values, the first has {width}")
                 found = common_type(shared, row[i].type) if shared is not None else None
                 if found is None:
-                    raise self.error(node.expressions[i], f"column {i + 1} has values of types {shared} and {row[i].type}")
+                    raise self.error(
+                        node.expressions[i], f"column {i + 1} has values of types {shared} and {row[i].type}"
+                    )
                 shared = found
             assert shared is not None
             types.append(shared)
         alias = query.args.get("alias")
-        names = [c.name for c in alias.columns] if alias is not None and alias.columns else [f"EXPR${i}" for i in range(width)]
+        names = (
+            [c.name for c in alias.columns]
+            if alias is not None and alias.columns
+            else [f"EXPR${i}" for i in range(width)]
+        )
         schema = Schema(tuple(Field(n, t) for n, t in zip(names, types, strict=True)))
-        return Values(schema, tuple(tuple(cast(e, t) for e, t in zip(row, types, strict=True)) for row in rows))
+        return Values(
+            schema, tuple(tuple(cast(e, t) for e, t in zip(row, types, strict=True)) for row in rows)
+        )
 
 
 def refs(schema: Schema) -> tuple[Expr, ...]:
@@ -388,10 +428,17 @@ def is_proctime_call(e: Expr) -> bool:
 
 
 def _cast_to(node: LogicalNode, schema: Schema) -> LogicalNode:
-    if all(a.type.with_nullable(True) == b.type.with_nullable(True) for a, b in zip(node.schema, schema, strict=True)):
+    if all(
+        a.type.with_nullable(True) == b.type.with_nullable(True)
+        for a, b in zip(node.schema, schema, strict=True)
+    ):
         if node.schema.names == schema.names:
             return node
-        return Project(Schema(tuple(replace(a, name=b.name) for a, b in zip(node.schema, schema, strict=True))), node, refs(node.schema))
+        return Project(
+            Schema(tuple(replace(a, name=b.name) for a, b in zip(node.schema, schema, strict=True))),
+            node,
+            refs(node.schema),
+        )
     exprs = [cast(e, f.type) for e, f in zip(refs(node.schema), schema, strict=True)]
     return project(node, exprs, schema.names)
 

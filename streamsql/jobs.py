@@ -1,0 +1,169 @@
+"""The jobs of a session: submitting plans, naming jobs, and reading running jobs as tables of ``jobs``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .catalog.table import Column, ObjectPath, TableDefinition
+from .errors import CatalogError, did_you_mean
+from .schema import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .planner.physical import PhysicalNode, PhysicalPlan
+    from .runtime.build import BuildOptions, BuiltJob
+    from .runtime.job import Job, JobPlan
+    from .runtime.operators.collect import ResultQueue
+
+
+@dataclass
+class RunningJob:
+    """A job with its plan; ``built`` is there once it runs."""
+
+    job: Job
+    plan: PhysicalPlan
+    time_zone: str
+    built: BuiltJob | None = None
+
+
+class Jobs:
+    """All jobs of a session in order of submission."""
+
+    def __init__(self, now_ms: Callable[[], int] | None = None) -> None:
+        self._now_ms = now_ms or (lambda: int(time.time() * 1000))
+        self._jobs: dict[str, RunningJob] = {}
+        self._lock = threading.Lock()
+
+    def submit(
+        self,
+        name: str,
+        plan: PhysicalPlan,
+        options: BuildOptions,
+        queue: ResultQueue | None,
+        *,
+        rows_max: int,
+        interval_ms: int,
+        hidden: bool = False,
+    ) -> Job:
+        """Build and start a job. Raises what building raises."""
+        from .runtime.build import build
+        from .runtime.job import Job
+
+        running: RunningJob
+
+        def build_plan(job: Job) -> JobPlan:
+            running.built = build(plan, job, options, queue)
+            return running.built.plan
+
+        with self._lock:
+            name = self._unique(name)
+            job = Job(
+                name, build_plan, now_ms=self._now_ms, step_rows_max=rows_max, step_interval_ms=interval_ms
+            )
+            running = RunningJob(job, plan, options.time_zone)
+            self._jobs[job.id] = running
+        if queue is not None:
+            job.on_end(lambda _: queue.wake())
+        try:
+            job.start()
+        except BaseException:
+            with self._lock:
+                del self._jobs[job.id]
+            raise
+        return job
+
+    def _unique(self, name: str) -> str:
+        taken = {r.job.name for r in self._jobs.values() if r.job.is_alive()}
+        unique, n = name, 1
+        while unique in taken:
+            n += 1
+            unique = f"{name}-{n}"
+        return unique
+
+    def all(self) -> list[Job]:
+        return [r.job for r in self._jobs.values()]
+
+    def get(self, id_or_name: str) -> Job:
+        """Raises CatalogError for an unknown job."""
+        for running in reversed(list(self._jobs.values())):
+            if id_or_name in (running.job.id, running.job.name):
+                return running.job
+        names = [n for r in self._jobs.values() for n in (r.job.id, r.job.name)]
+        raise CatalogError(
+            f"job '{id_or_name}' does not exist",
+            hint=did_you_mean(id_or_name, names) or "SHOW JOBS lists them",
+        )
+
+    def stop_all(self) -> None:
+        for running in list(self._jobs.values()):
+            running.job.cancel_nowait()
+        for running in list(self._jobs.values()):
+            running.job.stop()
+
+    # -- running jobs as tables ------------------------------------------------------------------------------------
+    def table(self, parts: tuple[str, ...]) -> TableDefinition | None:
+        """The contents of ``jobs.<view>`` or ``jobs.<job>.<operator>`` as a finite table, read now."""
+        found = self._find(parts)
+        if found is None:
+            return None
+        schema, content = found
+        from .runtime.connectors.in_process import InProcessTable
+
+        data = InProcessTable(schema)
+        data.append(content)
+        data.finish()
+        columns = tuple(Column(f.name, f.type) for f in schema)
+        path = ObjectPath("jobs", "jobs" if len(parts) == 1 else parts[0], parts[-1])
+        return TableDefinition(path, columns, {"connector": "in-process", "bounded": "true"}, data=data)
+
+    def _find(self, parts: tuple[str, ...]) -> tuple[Schema, pa.Table] | None:
+        from .runtime import live
+
+        for running in self._alive():
+            nodes = running.plan.nodes()
+            node = _view(nodes, parts[0]) if len(parts) == 1 else None
+            if len(parts) == 2 and parts[0] in (running.job.name, running.job.id):
+                node = self._operators(running).get(parts[1])
+            if node is None:
+                continue
+            wanted, built = node, running.built
+            assert built is not None
+            table = running.job.between_steps(
+                lambda _, b=built, n=wanted: live.view_content(b, n, running.time_zone)
+            )  # type: ignore[misc]
+            if table is None:
+                raise CatalogError(
+                    f"'{'.'.join(parts)}' is an endless stream: the running job holds no table of it",
+                    hint="ask for a view with GROUP BY, or SELECT from the view without 'jobs.'",
+                )
+            return node.schema, live.named(table, node.schema)
+        return None
+
+    def _alive(self) -> list[RunningJob]:
+        return [r for r in self._jobs.values() if r.job.is_alive() and r.built is not None]
+
+    @staticmethod
+    def _operators(running: RunningJob) -> dict[str, PhysicalNode]:
+        from .runtime import live
+
+        built = running.built
+        assert built is not None
+        return running.job.between_steps(lambda _: live.operators(built, running.plan.nodes()))
+
+    def names(self) -> Iterable[tuple[str, ...]]:
+        """Everything that :meth:`table` answers for."""
+        for running in self._alive():
+            for node in running.plan.nodes():
+                for view in node.views:
+                    yield (view,)
+            for operator in self._operators(running):
+                yield (running.job.name, operator)
+
+
+def _view(nodes: list[PhysicalNode], name: str) -> PhysicalNode | None:
+    return next((n for n in nodes if name in n.views), None)
