@@ -41,6 +41,7 @@ from .settings import Settings
 
 POLL_S = 0.25  # how long the reader waits for rows before it looks whether it should stop
 IDLE_REFRESH_S = 0.5  # the status line moves on even when no rows come
+APPLY_ROWS = 2048  # rows taken in at once; between two lots the screen can be drawn
 HEADER_LINES = 4  # the title, and the three lines of a table header
 
 
@@ -91,10 +92,11 @@ class LiveView:
                 if rows is None:
                     self._finished = True
                     break
-                if rows:
+                for i in range(0, len(rows), APPLY_ROWS):
                     with self._lock:
-                        self._store.apply(rows)
-                        self._changes += len(rows)
+                        part = rows[i : i + APPLY_ROWS]
+                        self._store.apply(part)
+                        self._changes += len(part)
                         self._dirty = True
         except BaseException as e:  # shown in the view, reported after it
             self._error = e

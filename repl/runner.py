@@ -92,5 +92,5 @@ def job_failure(job: Job) -> StreamSqlError:
     error = job.error
     text = str(error) if isinstance(error, StreamSqlError) else f"{type(error).__name__}: {error}"
     found = StreamSqlError(f"job '{job.name}' ({job.id}) failed: {text}")
-    found.__traceback__ = error.__traceback__ if error is not None else None
+    found.__cause__ = error
     return found

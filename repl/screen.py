@@ -115,7 +115,23 @@ def status_line(
         if metrics.lag is not None:
             parts.append(f"lag {metrics.lag:,}")
         parts.append(f"watermark {watermark_text(metrics.watermark_ms, zone)}")
+        state_bytes = sum(operator.get("stateBytes", 0) for operator in metrics.operators.values())
+        counts = ((metrics.late_records_dropped, "late"), (metrics.bad_records, "unreadable"))
+        parts += [f"{count:,} {what}" for count, what in counts if count]
+        if state_bytes:
+            parts.append(f"state {bytes_text(state_bytes)}")
     return " │ ".join(parts)
+
+
+def bytes_text(n: int) -> str:
+    """
+    >>> bytes_text(900), bytes_text(1_500_000)
+    ('900 B', '1.5 MB')
+    """
+    if n < 1000:
+        return f"{n} B"
+    power = min(3, (len(str(n)) - 1) // 3)
+    return f"{n / 1000**power:.1f} {('kB', 'MB', 'GB')[power - 1]}"
 
 
 def footer(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from streamsql.errors import ConfigError, StreamSqlError, ValidationError
+from streamsql.errors import ConfigError, JobError, StreamSqlError, ValidationError
 
 from .console import Console
 from .engine import Environment, Job, Result
@@ -107,7 +108,8 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings) -> 
                 _stop(waiting)
                 return 128 + interrupts.received
             if waiting:
-                waiting[0].wait(JOB_WAIT_S)
+                with contextlib.suppress(JobError):  # the next turn tells of it
+                    waiting[0].wait(JOB_WAIT_S)
                 console.status("  ".join(job_line(job, settings) for job in waiting))
     console.clear_status()
     return OK

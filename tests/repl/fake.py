@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from streamsql.changelog import Row, RowKind
 from streamsql.config import Configuration
 from streamsql.datatypes import BIGINT, STRING
-from streamsql.errors import StreamSqlError
+from streamsql.errors import JobError, StreamSqlError
 from streamsql.schema import Schema
 
 KINDS = {k.short: k for k in RowKind}
@@ -30,7 +30,10 @@ class FakeMetrics:
     records_in: int = 10
     records_out: int = 5
     steps: int = 3
+    late_records_dropped: int = 0
+    bad_records: int = 0
     status_lines: Sequence[str] = ()
+    operators: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -44,9 +47,11 @@ class FakeJob:
     def stop(self) -> None:
         self.status = "CANCELED"
 
-    def wait(self, timeout_s: float | None = None) -> bool:
+    def wait(self, timeout: float | None = None, /) -> bool:
         if self.status == "RUNNING":
-            threading.Event().wait(min(timeout_s or 0.01, 0.01))
+            threading.Event().wait(min(timeout or 0.01, 0.01))
+        if self.error is not None:
+            raise JobError("job failed") from self.error
         return self.status != "RUNNING"
 
     def metrics(self) -> FakeMetrics:
