@@ -20,10 +20,10 @@ def group_ids(columns: Sequence[pa.Array], num_rows: int) -> I64:
     """A number per row, equal exactly for rows that fall into one SQL group; it means nothing else."""
     hashes = hash_columns(columns, num_rows)
     order = sort_order(hashes)
-    ordered = hashes[order]
+    ordered = hashes.take(order)
     new = np.append(True, ordered[1:] != ordered[:-1])[:num_rows]
     later = np.flatnonzero(~new)
-    if not rows_equal_at(columns, order[later], order[later - 1]).all():
+    if not rows_equal_at(columns, order.take(later), order.take(later - 1)).all():
         # Equal hashes of different rows: an index sorts them out.
         index = KeyIndex([column.type for column in columns])
         return index.lookup_or_insert(hashes, columns)[0]
@@ -59,10 +59,14 @@ def cancel(groups: I64, weights: I64, seq: I64) -> I64:
     """
     if not len(weights):
         return weights
-    order = np.lexsort((seq, groups))
-    ordered, weight = groups[order], weights[order]
-    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    sizes = np.diff(np.append(starts, len(ordered)))
+    order = np.argsort(groups, kind="stable")
+    ordered, arrival = groups.take(order), seq.take(order)
+    same = ordered[1:] == ordered[:-1]
+    if (same & (arrival[1:] < arrival[:-1])).any():  # rare: rows mostly come in order of seq
+        order = np.lexsort((seq, groups))
+    weight = weights.take(order)
+    starts = np.flatnonzero(np.append(True, ~same))
+    sizes = np.diff(np.append(starts, len(order)))
     inserted = np.maximum(weight, 0)
     retracted = np.add.reduceat(inserted - weight, starts)
     until_here = np.cumsum(inserted)

@@ -181,18 +181,19 @@ class KeyIndex(State):
         exact: bool,
     ) -> I64:
         """Inserts the absent keys of ``rows``; returns the rows that a tag put with another key."""
-        leaders, homes = self._table.claim(spread[rows], _row_check(batch, rows) if exact else None)
+        leaders, homes = self._table.claim(spread.take(rows), _row_check(batch, rows) if exact else None)
         is_leader = leaders == np.arange(len(rows))
         first = np.flatnonzero(is_leader)
         new = self._allocate(len(first))
         self._table.settle(homes[first], new)
-        self._hashes[new] = hashes[rows[first]]
+        firsts = rows.take(first)
+        self._hashes[new] = hashes.take(firsts)
         for column in batch:
-            column.store(rows[first], new)
-        inserted[rows[first]] = True
+            column.store(firsts, new)
+        inserted[firsts] = True
         slot_of = np.empty(len(rows), np.int64)
         slot_of[first] = new
-        slots[rows] = slot_of[leaders]
+        slots[rows] = slot_of.take(leaders)
         if exact:
             return rows[:0]
         repeated = np.flatnonzero(~is_leader)
@@ -295,7 +296,7 @@ def _slot_check(batch: list[BatchKeys], rows: I64 | None = None) -> Same:
     """Whether a row of the batch has the key of a slot; given ``rows``, the probe's row i is ``rows[i]``."""
 
     def same(at: I64, slots: I64) -> Bools:
-        at = at if rows is None else rows[at]
+        at = at if rows is None else rows.take(at)
         result = np.ones(len(at), np.bool_)
         for column in batch:
             result &= column.matches_slots(at, slots)
@@ -310,7 +311,7 @@ def _row_check(batch: list[BatchKeys], rows: I64) -> Same:
     def same(at: I64, others: I64) -> Bools:
         result = np.ones(len(at), np.bool_)
         for column in batch:
-            result &= column.matches_rows(rows[at], rows[others])
+            result &= column.matches_rows(rows.take(at), rows.take(others))
         return result
 
     return same

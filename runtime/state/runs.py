@@ -58,9 +58,9 @@ class Run:
 
     def take(self, name: int, rows: I64) -> Run:
         """A run of these rows, in the given order."""
-        times = None if self.times is None else self.times[rows]
+        times = None if self.times is None else self.times.take(rows)
         batch = self.rows.take(pa.array(rows))
-        return Run(name, self.hashes[rows], batch, self.weights[rows], self.seq[rows], times)
+        return Run(name, self.hashes.take(rows), batch, self.weights.take(rows), self.seq.take(rows), times)
 
     def holds(self, hashes: U64) -> Bools:
         """Which of the sorted ``hashes`` occur."""
