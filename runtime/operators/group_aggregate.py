@@ -191,8 +191,12 @@ class GroupAggregate(Operator):
         """The global aggregate of no rows: slot 0 of an empty index has never been written."""
         self._flags.set("emitted", 1)
         slots, _ = self._index.lookup_or_insert(np.zeros(1, np.uint64), [])
-        columns = [a.result(slots).cast(f.type) for a, f in zip(self._accumulators, self.config.output, strict=True)]
-        return ChangelogBatch(pa.RecordBatch.from_arrays(columns, schema=self.config.output), np.ones(1, np.int64))
+        columns = [
+            a.result(slots).cast(f.type) for a, f in zip(self._accumulators, self.config.output, strict=True)
+        ]
+        return ChangelogBatch(
+            pa.RecordBatch.from_arrays(columns, schema=self.config.output), np.ones(1, np.int64)
+        )
 
     # -- windows that emit before they are complete --------------------------------------------------------------
     def _window_end_ms(self, keys: pa.Array) -> Slots:
@@ -242,7 +246,13 @@ class _DistinctValues:
     """(key, value) → count; turns a step's values into +1 when a value appears and −1 when its last copy goes."""
 
     def __init__(
-        self, ctx: OperatorContext, number: int, args: DistinctArgs, schema: pa.Schema, head: list[pa.Field], what: str
+        self,
+        ctx: OperatorContext,
+        number: int,
+        args: DistinctArgs,
+        schema: pa.Schema,
+        head: list[pa.Field],
+        what: str,
     ) -> None:
         self.args = args
         values = [pa.field(f"v{i}", t) for i, t in enumerate(args.value_types)]
@@ -273,7 +283,9 @@ class _DistinctValues:
             return
         group_slots = groups.lookup(numpy(found.column(0), np.uint64), keys)
         for position, value in self.args.calls:
-            self._feed(accumulators[position], group_slots, sign, moved, None if value is None else values[value])
+            self._feed(
+                accumulators[position], group_slots, sign, moved, None if value is None else values[value]
+            )
 
     @staticmethod
     def _feed(
@@ -283,7 +295,11 @@ class _DistinctValues:
         columns: dict[str, object] = {"g": groups[moved], "n": sign[moved]}
         if values is not None:
             taken = values.take(pa.array(moved))
-            columns["v"] = pc.multiply(taken, pa.array(sign[moved]).cast(taken.type)) if len(accumulator.partials) > 1 else taken
+            columns["v"] = (
+                pc.multiply(taken, pa.array(sign[moved]).cast(taken.type))
+                if len(accumulator.partials) > 1
+                else taken
+            )
         table = pa.table(columns)
         aggregates = [("n", "sum")] if isinstance(accumulator, Count) else [("v", "sum"), ("n", "sum")]
         grouped = table.group_by("g").aggregate(aggregates).combine_chunks()

@@ -81,11 +81,15 @@ class WindowAggregate(Operator):
             schema = schema.append(pa.field(ORDINAL, pa.int64()))
         window = pa.field("win", pa.int64())
         head = [pa.field("slice", pa.int64()), pa.field("n", pa.int64())]
-        self._partial = ctx.engine.fragment(c.partial_sql, {"input": schema}, pa.schema([*head, *c.partial]), c.what)
+        self._partial = ctx.engine.fragment(
+            c.partial_sql, {"input": schema}, pa.schema([*head, *c.partial]), c.what
+        )
         windowed = pa.schema([window, *c.partial])
         self._merge = ctx.engine.fragment(c.merge_sql, {"input": windowed}, windowed, c.what)
         values = [f for f, bound in zip(c.output, c.bounds, strict=True) if bound is None]
-        self._final = ctx.engine.fragment(c.final_sql, {"input": windowed}, pa.schema([window, *values]), c.what)
+        self._final = ctx.engine.fragment(
+            c.final_sql, {"input": windowed}, pa.schema([window, *values]), c.what
+        )
         self._slices = ctx.state("slices", SliceStore(c.partial))
         self._flags = ctx.state("flags", Scalars())
 
@@ -134,7 +138,9 @@ class WindowAggregate(Operator):
         ends = numpy(slices, np.int64)
         window = self.config.window
         unique, inverse = np.unique(ends, return_inverse=True)
-        fired = np.array([to_utc(window.last_window_end(int(e)), window.zone) - 1 <= watermark for e in unique], np.bool_)
+        fired = np.array(
+            [to_utc(window.last_window_end(int(e)), window.zone) - 1 <= watermark for e in unique], np.bool_
+        )
         late = fired[inverse] & ~null
         if late.any():
             self.ctx.metrics.num_late_records_dropped += int(counts[late].sum())
@@ -144,7 +150,9 @@ class WindowAggregate(Operator):
         merged = self._merge.run(input=self._gather((s, [s]) for s in slices))
         ends = numpy(merged.column(0), np.int64)
         order = np.argsort(ends, kind="stable")
-        rows = pa.RecordBatch.from_arrays(merged.columns[1:], schema=self.config.partial).take(pa.array(order))
+        rows = pa.RecordBatch.from_arrays(merged.columns[1:], schema=self.config.partial).take(
+            pa.array(order)
+        )
         ends = ends[order]
         for s in slices:
             low, high = np.searchsorted(ends, [s, s + 1])
@@ -177,7 +185,9 @@ class WindowAggregate(Operator):
         group: list[tuple[int, list[int]]] = []
         size = 0
         for end in due:
-            slices = [s for s in window.slices(end) if s in known] if window.size_ms != window.slice_ms else [end]
+            slices = (
+                [s for s in window.slices(end) if s in known] if window.size_ms != window.slice_ms else [end]
+            )
             group.append((end, slices))
             size += sum(b.num_rows for s in slices for b in self._slices.batches(s))
             if size >= FIRE_ROWS_MAX:
@@ -222,8 +232,12 @@ class WindowAggregate(Operator):
         present = self._slices.slices()
         window = self.config.window
         fired = int(self._flags.get("fired", MIN_WATERMARK))  # type: ignore[arg-type]
-        ends = sorted({e for s in present for e in window.window_ends(s) if to_utc(e, window.zone) - 1 > fired})
-        rows = self._finish(self._gather((e, [s for s in window.slices(e) if s in set(present)]) for e in ends))
+        ends = sorted(
+            {e for s in present for e in window.window_ends(s) if to_utc(e, window.zone) - 1 > fired}
+        )
+        rows = self._finish(
+            self._gather((e, [s for s in window.slices(e) if s in set(present)]) for e in ends)
+        )
         return pa.Table.from_batches([rows.rows])
 
 
