@@ -305,7 +305,9 @@ class CatalogManager:
             new_path = replace(path, name=name)
             space = self._temporary if old.temporary else self._permanent
             if new_path in space:
-                raise CatalogError(f"{_kind(space[new_path])} '{new_path}' exists already")
+                raise CatalogError(
+                    f"{_kind(space[new_path])} '{new_path}' exists already", hint="choose another name"
+                )
             del space[path]
             space[new_path] = replace(old, path=new_path)
             return new_path

@@ -51,8 +51,9 @@ def require_column(columns: Iterable[Column], name: str, where: str, places: Pla
     names = {c.name: c for c in columns}
     if name in names:
         return names[name]
+    clause = "" if where == COLUMN else f"{where}: "
     raise ValidationError(
-        f"{where}: the table has no column '{name}'",
+        f"{clause}the table has no column '{name}'",
         hint=did_you_mean(name, names) or f"columns: {', '.join(names)}",
         position=places.get((where, name)),
     )
@@ -106,7 +107,7 @@ def check_rowtime(table: TableDefinition, places: Places = NOWHERE) -> None:
     if table.watermark is None:
         return
     column = require_column(table.columns, table.watermark.column, WATERMARK, places)
-    position = places.get((WATERMARK, column.name))
+    position = places.get((WATERMARK, column.name)) or places.get((COLUMN, column.name))
     if time_attribute(replace(table, watermark=None), column) == PROCTIME:
         raise ValidationError(
             f"{WATERMARK}: '{column.name}' is a processing time, which needs no watermark",

@@ -15,6 +15,9 @@ from sqlglot import exp
 from streamsql.datatypes import DataType
 from streamsql.errors import Position
 
+QueryTree = exp.Expr
+"""The syntax tree of a query; only the planner looks inside."""
+
 
 @dataclass(frozen=True)
 class Name:
@@ -52,7 +55,7 @@ class Statement:
 class Query(Statement):
     """SELECT, VALUES, WITH …. ``emit_changes``: EMIT CHANGES or SUBSCRIBE, which never ends."""
 
-    ast: exp.Expr
+    ast: QueryTree
     emit_changes: bool = False
 
 
@@ -66,7 +69,7 @@ class Insert(Statement):
     """
 
     target: Name
-    query: exp.Expr
+    query: QueryTree
     columns: tuple[Ident, ...] = ()
     partition: tuple[tuple[Ident, exp.Expr | None], ...] = ()
     options: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -116,7 +119,6 @@ class ColumnSpec:
     expression: str | None = None
     metadata_key: str | None = None
     virtual: bool = False
-    primary_key: bool = False
     place: str | Ident | None = None
 
 
@@ -164,7 +166,7 @@ class CreateTable(Statement):
     partition_keys: tuple[Ident, ...] = ()
     comment: str | None = None
     like: LikeClause | None = None
-    query: exp.Expr | None = None
+    query: QueryTree | None = None
     temporary: bool = False
     if_not_exists: bool = False
     replace: str = ""
@@ -175,7 +177,7 @@ class CreateView(Statement):
     """CREATE VIEW; ``text``: the query as Flink SQL; ``columns``: names and comments of the column list."""
 
     name: Name
-    query: exp.Expr
+    query: QueryTree
     text: str
     columns: tuple[tuple[Ident, str | None], ...] = ()
     comment: str | None = None
@@ -264,7 +266,7 @@ class AlterView(Statement):
 
     name: Name
     new_name: Name | None = None
-    query: exp.Expr | None = None
+    query: QueryTree | None = None
     text: str = ""
     if_exists: bool = False
 

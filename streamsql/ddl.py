@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlglot import exp
-
 from streamsql.catalog.objects import CatalogDefinition, DatabaseDefinition, FunctionDefinition
 from streamsql.catalog.table import ObjectPath, ViewDefinition
 from streamsql.planner.parsing import parse_one
@@ -31,6 +29,7 @@ from streamsql.planner.statements import (
     Describe,
     Drop,
     Name,
+    QueryTree,
     Reset,
     Set,
     Show,
@@ -59,7 +58,15 @@ def execute(statement: Statement, context: DdlContext) -> StatementResult | None
     CREATE TABLE … AS creates the table; the answer's ``insert`` is for the session to run.
     """
     run = _STATEMENTS.get(type(statement))
-    return run(statement, context) if run is not None else None
+    if run is None:
+        return None
+    try:
+        return run(statement, context)
+    except CatalogError as e:
+        name = getattr(statement, "name", None)
+        if e.position is None and isinstance(name, Name):
+            e.position = name.position  # the catalog knows no text
+        raise
 
 
 # -- catalogs and databases ------------------------------------------------------------------------
@@ -170,13 +177,13 @@ def _create_view(statement: CreateView, context: DdlContext) -> StatementResult:
     return OK
 
 
-def _check_view(query: exp.Expr, sql: str, view: ViewDefinition, name: Name, context: DdlContext) -> None:
+def _check_view(query: QueryTree, sql: str, view: ViewDefinition, name: Name, context: DdlContext) -> None:
     _refuse_recursion(query, view.path, context, name)
     names = context.query_schema(query, sql).names
     if view.columns and len(view.columns) != len(names):
         raise ValidationError(
-            f"view '{name}' names {len(view.columns)} columns, but its query has {len(names)}: {', '.join(names)}",
-            hint="name each column of the query, or none",
+            f"view '{name}' names {len(view.columns)} columns, but its query has {len(names)}",
+            hint=f"name each column of the query ({', '.join(names)}), or none",
             position=name.position,
         )
     shown = view.columns or tuple(names)
@@ -189,7 +196,7 @@ def _check_view(query: exp.Expr, sql: str, view: ViewDefinition, name: Name, con
         )
 
 
-def _refuse_recursion(query: exp.Expr, path: ObjectPath, context: DdlContext, name: Name) -> None:
+def _refuse_recursion(query: QueryTree, path: ObjectPath, context: DdlContext, name: Name) -> None:
     """A view must not read itself, not even through other views."""
     seen: set[ObjectPath] = set()
     waiting = [query]
@@ -276,8 +283,9 @@ def _load(statement: CreateFunction) -> Any:
     except StreamSqlError:
         raise
     except Exception as e:
+        why = f"{type(e).__name__}: {e}"
         raise ValidationError(
-            f"function '{statement.name}': module '{module_name}' cannot be imported: {type(e).__name__}: {e}",
+            f"function '{statement.name}': module '{module_name}' cannot be imported: {why}",
             hint="the module must be on the Python path (PYTHONPATH) and run without errors",
         ) from e
     found = getattr(module, attribute, None)

@@ -88,10 +88,10 @@ def _apply(table: TableDefinition, statement: AlterTable) -> tuple[TableDefiniti
             raise AssertionError(statement.action)
 
 
-def _nothing(table: TableDefinition, what: str, position: Position | None) -> ValidationError:
-    return ValidationError(
-        f"table {table.path} has no {what}", hint="use ADD to give it one", position=position
-    )
+def _nothing(
+    table: TableDefinition, what: str, position: Position | None, hint: str | None = None
+) -> ValidationError:
+    return ValidationError(f"table {table.path} has no {what}", hint=hint, position=position)
 
 
 # -- ADD and MODIFY --------------------------------------------------------------------------------
@@ -131,9 +131,9 @@ def _modify(table: TableDefinition, parts: TableParts) -> TableDefinition:
         new = column_of(spec)
         _put(columns, replace(new, comment=new.comment or old.comment), spec, index)
     if parts.primary_key is not None and not table.primary_key:
-        raise _nothing(table, "primary key", parts.primary_key.position)
+        raise _nothing(table, "primary key", parts.primary_key.position, "use ADD PRIMARY KEY")
     if parts.watermark is not None and table.watermark is None:
-        raise _nothing(table, "watermark", parts.watermark.column.position)
+        raise _nothing(table, "watermark", parts.watermark.column.position, "use ADD WATERMARK")
     return _with_parts(table, columns, parts)
 
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sqlglot import exp
-
 from streamsql.catalog.catalog import CatalogManager
 from streamsql.catalog.table import TableDefinition, ViewDefinition
-from streamsql.planner.statements import Insert
+from streamsql.planner.statements import Insert, QueryTree
 
 from .config import Configuration
 from .datatypes import STRING
@@ -25,13 +23,13 @@ class BuiltinFunction(Protocol):
     @property
     def aliases(self) -> tuple[str, ...]: ...
     @property
-    def signatures(self) -> tuple[str, ...]: ...
-    @property
     def result(self) -> str: ...
     @property
     def description(self) -> str: ...
     @property
     def deterministic(self) -> bool: ...
+    def usage(self) -> Sequence[str]:
+        """How it is called, one text a form."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class DdlContext:
     catalog: CatalogManager
     config: Configuration
     check_expressions: Callable[[TableDefinition], TableDefinition]
-    query_schema: Callable[[exp.Expr, str], Schema]
+    query_schema: Callable[[QueryTree, str], Schema]
     view_schema: Callable[[ViewDefinition], Schema]
     builtin_functions: Callable[[], Iterable[BuiltinFunction]]
 

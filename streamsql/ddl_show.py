@@ -236,10 +236,7 @@ def _builtin_rows(function: BuiltinFunction, extended: bool) -> list[tuple[str, 
     if extended:
         rows += [
             ("is deterministic", str(function.deterministic).lower()),
-            *(
-                ("signature", s if s.startswith(function.name) else f"{function.name}{s}")
-                for s in function.signatures
-            ),
+            *(("signature", text) for text in function.usage()),
             ("result", function.result),
             ("description", function.description),
         ]

@@ -14,7 +14,6 @@ from streamsql.catalog.checks import (
     check_columns,
     check_connector,
     check_rowtime,
-    require_column,
     with_not_null_keys,
 )
 from streamsql.catalog.like import merge_like
@@ -23,7 +22,7 @@ from streamsql.planner.statements import ColumnSpec, CreateTable, Ident, Insert,
 
 from .datatypes import Root
 from .ddl_context import OK, DdlContext, StatementResult
-from .errors import CatalogError, Position, ValidationError
+from .errors import CatalogError, Position, ValidationError, did_you_mean
 from .schema import Schema
 
 
@@ -121,6 +120,9 @@ def as_query_columns(specs: tuple[ColumnSpec, ...], schema: Schema) -> tuple[Col
     A list of bare names puts the query's columns in that order. A declared physical column of the same name
     sets the type of the query's column.
     """
+    twice = [n for i, n in enumerate(schema.names) if n in schema.names[:i]]
+    if twice:
+        raise ValidationError(f"the query has two columns '{twice[0]}'", hint="rename one of them with AS")
     given = [_query_column(schema, name) for name in schema.names]
     bare = [s for s in specs if s.type is None and s.expression is None]
     if bare:
@@ -163,8 +165,15 @@ def _reordered(
             "CREATE TABLE … AS takes a list of names or of columns with types, not both",
             position=typed.name.position,
         )
-    places = {(COLUMN, s.name.name): s.name.position for s in bare if s.name.position is not None}
-    columns = tuple(require_column(given, s.name.name, COLUMN, places) for s in bare)
+    by_name = {c.name: c for c in given}
+    for spec in bare:
+        if spec.name.name not in by_name:
+            raise ValidationError(
+                f"the query has no column '{spec.name}'",
+                hint=did_you_mean(spec.name.name, by_name) or f"columns: {', '.join(by_name)}",
+                position=spec.name.position,
+            )
+    columns = tuple(by_name[s.name.name] for s in bare)
     missing = [c.name for c in given if c not in columns]
     if missing:
         raise ValidationError(
