@@ -27,7 +27,8 @@ class SqlCompleter(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Offer]:
         found = suggest(document.text, document.cursor_position)
-        if not complete_event.completion_requested and not found.prefix and found.quote != "'":
+        begun = found.prefix or found.quote == "'" or document.text_before_cursor.endswith(".")
+        if not begun and not complete_event.completion_requested:
             return  # while typing, only offer once there is something to go by
         for text, meta in offers(found, self._source()):
             yield Offer(text, start_position=-len(found.prefix), display_meta=meta)

@@ -1,0 +1,204 @@
+"""The command line as a user runs it: arguments, output on pipes, exit codes, signals."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+NUMBERS = """CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '{rate}',
+  'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '{end}');
+"""
+FEW = NUMBERS.format(rate=1000, end=5)
+ENDLESS = NUMBERS.format(rate=100, end=100_000_000)
+PATIENCE_S = 60
+
+
+def streamsql(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "streamsql", *arguments],
+        input=stdin if stdin is not None else "",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "streamsql", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> str:
+    file = tmp_path / "few.sql"
+    file.write_text(FEW)
+    return str(file)
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> str:
+    file = tmp_path / "endless.sql"
+    file.write_text(ENDLESS)
+    return str(file)
+
+
+def test_help_and_version() -> None:
+    shown = streamsql("--help")
+    assert shown.returncode == 0
+    assert "streamsql run job.sql" in shown.stdout
+    assert streamsql("--version").stdout.startswith("streamsql ")
+    assert "--output" in streamsql("sql", "--help").stdout
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom streamsql.repl.app import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'duckdb', 'pyarrow', 'numpy', 'sqlglot', 'prompt_toolkit', 'confluent_kafka'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_wrong_usage() -> None:
+    run = streamsql("job.sql")
+    assert run.returncode == 2
+    assert "Hint: to run a script, use: streamsql run job.sql" in run.stderr
+
+
+def test_sql_as_table() -> None:
+    run = streamsql("sql", "SELECT 1 + 1 AS two")
+    assert run.returncode == 0
+    assert run.stdout.splitlines()[:4] == ["+-----+", "| two |", "+-----+", "|   2 |"]
+    assert run.stderr == ""
+
+
+def test_sql_as_json(few: str) -> None:
+    run = streamsql("sql", "-i", few, "--output", "json", "SELECT n, n * 2 AS twice FROM numbers WHERE n > 3")
+    assert [json.loads(line) for line in run.stdout.splitlines()] == [
+        {"n": 4, "twice": 8},
+        {"n": 5, "twice": 10},
+    ]
+
+
+def test_sql_as_csv(few: str) -> None:
+    run = streamsql("sql", "-i", few, "-o", "csv", "SELECT COUNT(*) AS n, SUM(n) AS total FROM numbers")
+    assert run.stdout.splitlines() == ["n,total", "5,15"]
+
+
+def test_a_continuous_query_streams_with_op(endless: str) -> None:
+    process = start("sql", "-i", endless, "-o", "json", "SELECT COUNT(*) AS n FROM numbers")
+    assert process.stdout is not None
+    first = [json.loads(process.stdout.readline()) for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert [row["op"] for row in first] == ["+I", "-U", "+U"]
+    assert process.returncode == 130
+    assert errors == ""
+
+
+def test_a_closed_pipe_is_no_error(endless: str) -> None:
+    process = start("sql", "-i", endless, "-o", "csv", "SELECT n FROM numbers")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "n\n"
+    process.stdout.close()
+    process.stdout = None
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 141
+    assert errors == ""
+
+
+def test_an_error_on_the_command_line() -> None:
+    run = streamsql("sql", "SELECT FROM")
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert "[ERROR]" in run.stderr
+    assert "^" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_options_of_the_session() -> None:
+    run = streamsql("sql", "-D", "table.local-time-zone=Asia/Tokyo", "SET")
+    assert "Asia/Tokyo" in run.stdout
+    wrong = streamsql("sql", "-D", "table.local-timezone=UTC", "SELECT 1")
+    assert wrong.returncode == 1
+    assert "did you mean 'table.local-time-zone'?" in wrong.stderr
+
+
+def test_run_waits_for_its_jobs(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    file = tmp_path / "job.sql"
+    file.write_text(
+        FEW
+        + f"CREATE TABLE sink (n BIGINT) WITH ('connector' = 'filesystem', 'path' = '{out}', 'format' = 'csv');\n"
+        + "INSERT INTO sink SELECT n * 10 FROM numbers;\nSELECT COUNT(*) AS n FROM numbers;\n"
+    )
+    run = streamsql("run", str(file))
+    assert run.returncode == 0, run.stderr
+    assert "Job ID: " in run.stderr
+    assert "| op |" in run.stdout
+    written = sorted(int(line) for path in out.iterdir() for line in path.read_text().split())
+    assert written == [10, 20, 30, 40, 50]
+
+
+def test_run_stops_at_the_first_error(tmp_path: Path) -> None:
+    file = tmp_path / "job.sql"
+    file.write_text("SELECT 1;\n\nSELECT *\nFROM nowhere;\nSELECT 2;\n")
+    run = streamsql("run", str(file))
+    assert run.returncode == 1
+    assert f"[ERROR] {file}:4: " in run.stderr
+    assert run.stdout.count("Received a total of 1 row") == 1
+
+
+def test_run_without_its_file() -> None:
+    run = streamsql("run", "nowhere.sql")
+    assert (run.returncode, "cannot read the script 'nowhere.sql'" in run.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_stop_the_jobs_of_a_script(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    file = tmp_path / "job.sql"
+    insert = "CREATE TABLE sink (n BIGINT) WITH ('connector' = 'blackhole');\nINSERT INTO sink SELECT n FROM numbers;\n"
+    file.write_text(ENDLESS + insert)
+    process = start("run", str(file))
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("Job ID"):
+            break
+    time.sleep(0.2)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code
+    assert "Traceback" not in errors
+
+
+def test_a_script_on_stdin() -> None:
+    run = streamsql(stdin="SET 'table.local-time-zone' = 'UTC';\nSELECT 'piped' AS how;")
+    assert run.returncode == 0
+    assert "piped" in run.stdout
+    assert "streamsql>" not in run.stdout
+
+
+def test_verbose_shows_the_stack() -> None:
+    assert "Traceback" in streamsql("sql", "-v", "SELECT FROM").stderr
+
+
+def test_listings() -> None:
+    assert "| default_catalog |" in streamsql("sql", "SHOW CATALOGS").stdout
+    assert streamsql("sql", "-o", "csv", "SHOW CATALOGS").stdout.splitlines() == [
+        "catalog name",
+        "default_catalog",
+    ]
