@@ -18,9 +18,15 @@ from .table import TableDefinition
 
 ERROR_HANDLING = (
     ConfigOption(
-        "error-handling.mode", "enum", "fail", "what a record that cannot be read does", choices=("fail", "ignore", "log")
+        "error-handling.mode",
+        "enum",
+        "fail",
+        "what a record that cannot be read does",
+        choices=("fail", "ignore", "log"),
     ),
-    ConfigOption("error-handling.log.target", "string", None, "the table that takes unreadable records in mode 'log'"),
+    ConfigOption(
+        "error-handling.log.target", "string", None, "the table that takes unreadable records in mode 'log'"
+    ),
 )
 SCAN_OPTIONS = (
     ConfigOption("scan.watermark.idle-timeout", "duration", None, "a split without rows for so long is left out of the watermark"),
@@ -33,9 +39,7 @@ SCAN_OPTIONS = (
     ConfigOption("scan.watermark.alignment.update-interval", "duration", 1000, "how often alignment is checked"),
     ConfigOption("scan.parallelism", "int", None, unsupported="a job runs in one process; start it several times to share partitions"),
 )  # fmt: skip
-SINK_OPTIONS = (
-    ConfigOption("sink.parallelism", "int", None, unsupported="a job runs in one process"),
-)
+SINK_OPTIONS = (ConfigOption("sink.parallelism", "int", None, unsupported="a job runs in one process"),)
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,9 @@ def connector_of(table: TableDefinition) -> ConnectorDescriptor:
     """The descriptor of a table's connector. Raises ValidationError for none, ConfigError for an unknown one."""
     name = table.connector
     if name is None:
-        raise ValidationError(f"table {table.path} has no 'connector' option", hint="add WITH ('connector'='kafka', …)")
+        raise ValidationError(
+            f"table {table.path} has no 'connector' option", hint="add WITH ('connector'='kafka', …)"
+        )
     if name not in CONNECTORS:
         raise ConfigError(
             f"table {table.path}: unknown connector '{name}'",
@@ -122,14 +128,22 @@ class TableOptions:
     @property
     def source_mode(self) -> ChangelogMode:
         """The changelog a scan of the table yields."""
-        if self.value_format is not None and self.value_format.descriptor.changelog_mode is not ChangelogMode.INSERT_ONLY:
+        if (
+            self.value_format is not None
+            and self.value_format.descriptor.changelog_mode is not ChangelogMode.INSERT_ONLY
+        ):
             return self.value_format.descriptor.changelog_mode
+        if "changelog-mode" in self.options:
+            return ChangelogMode(self.options["changelog-mode"])
         return self.connector.source_mode
 
     @property
     def sink_modes(self) -> tuple[ChangelogMode, ...]:
         """The changelogs an INSERT into the table may carry: a changelog format writes deletions too."""
-        if self.value_format is not None and self.value_format.descriptor.changelog_mode is ChangelogMode.RETRACT:
+        if (
+            self.value_format is not None
+            and self.value_format.descriptor.changelog_mode is ChangelogMode.RETRACT
+        ):
             return (ChangelogMode.INSERT_ONLY, ChangelogMode.RETRACT)
         return self.connector.sink_modes
 

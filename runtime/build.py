@@ -108,7 +108,11 @@ class _Builder:
         for node in nodes:
             for i in node.inputs:
                 self.readers[id(i)] = self.readers.get(id(i), 0) + 1
-        self.fused = {id(n.inputs[0]) for n in nodes if isinstance(n, p.GroupAggregate | p.WindowAggregate | p.Calc) and self._fusible(n.inputs[0])}
+        self.fused = {
+            id(n.inputs[0])
+            for n in nodes
+            if isinstance(n, p.GroupAggregate | p.WindowAggregate | p.Calc) and self._fusible(n.inputs[0])
+        }
         self.watermarks = self._watermarks(nodes)
 
     def _fusible(self, node: p.PhysicalNode) -> bool:
@@ -170,14 +174,17 @@ class _Builder:
             job_name=self.job.name,
         )
         schema = internal_schema(node.schema)
-        task = SourceTask(create_source(context), schema, self._watermark_plan(node), now_ms=self.job.now_ms())
+        task = SourceTask(
+            create_source(context), schema, self._watermark_plan(node), now_ms=self.job.now_ms()
+        )
         self.sources.append(task)
         return -len(self.sources)
 
     def _values(self, node: p.Values) -> int:
         schema = internal_schema(node.schema)
         rows = [
-            "SELECT " + (", ".join(f"{e} AS c{i}" for i, e in enumerate(self.sql.exprs(row, Schema(())))) or "1 AS c0")
+            "SELECT "
+            + (", ".join(f"{e} AS c{i}" for i, e in enumerate(self.sql.exprs(row, Schema(())))) or "1 AS c0")
             for row in node.rows
         ]
         source = ValuesSource(lambda: self.engine.query(" UNION ALL ".join(rows), {}), schema)
@@ -241,7 +248,12 @@ class _Builder:
         )
         return Calc(
             CalcConfig(
-                sql, internal_schema(base.schema), internal_schema(node.schema), weighted, self._what(node), identity
+                sql,
+                internal_schema(base.schema),
+                internal_schema(node.schema),
+                weighted,
+                self._what(node),
+                identity,
             )
         )
 
@@ -252,7 +264,11 @@ class _Builder:
         weighted = source.updating
         extra = ["w"] if weighted else []
         sql = self.sql.window_table(node, "{input}", extra)
-        return Calc(CalcConfig(sql, internal_schema(source.schema), internal_schema(node.schema), weighted, self._what(node)))
+        return Calc(
+            CalcConfig(
+                sql, internal_schema(source.schema), internal_schema(node.schema), weighted, self._what(node)
+            )
+        )
 
     def _what(self, node: p.PhysicalNode) -> str:
         return f"{node.name}({', '.join(f'{k}=[{v}]' for k, v in node.fields())})"
@@ -291,7 +307,9 @@ class _Builder:
             ordinal=ordinal,
             upsert=node.mode is ChangelogMode.UPSERT,
             what=self._what(node),
-            distinct=tuple(self._distinct(g, node, rows, head, keys, compile_, accumulators, weighted) for g in groups),
+            distinct=tuple(
+                self._distinct(g, node, rows, head, keys, compile_, accumulators, weighted) for g in groups
+            ),
             expire_column=node.window_end,
         )
         return GroupAggregate(config, accumulators)
@@ -376,7 +394,9 @@ class _Builder:
         stages = (
             self._row_stages(node, rows, slice_sql, weighted=weighted)
             if rows_kept
-            else self._partial_stages(node, rows, slice_sql, [x for x in partials if x is not None], weighted=weighted)
+            else self._partial_stages(
+                node, rows, slice_sql, [x for x in partials if x is not None], weighted=weighted
+            )
         )
         return WindowAggregate(
             WindowAggregateConfig(
@@ -421,7 +441,13 @@ class _Builder:
         return SlicedWindow("TUMBLE", 1, 1, 0, zone), f"epoch_ms(c{node.attached[1]})"
 
     def _partial_stages(
-        self, node: p.WindowAggregate, rows: str, slice_sql: str, partials: Sequence[Sequence[object]], *, weighted: bool
+        self,
+        node: p.WindowAggregate,
+        rows: str,
+        slice_sql: str,
+        partials: Sequence[Sequence[object]],
+        *,
+        weighted: bool,
     ) -> dict[str, object]:
         from .build_aggregates import Partial
 
@@ -436,15 +462,30 @@ class _Builder:
         select_keys = [f"{k} AS {n}" for (k, _), n in zip(keys, names, strict=True)]
         # the row count tells a group whose rows were all retracted
         partial = pa.schema(
-            [*(pa.field(n, t) for n, (_, t) in zip(names, keys, strict=True)), pa.field("n", pa.int64()), *(pa.field(n, c.type) for n, c, _ in flat)]
+            [
+                *(pa.field(n, t) for n, (_, t) in zip(names, keys, strict=True)),
+                pa.field("n", pa.int64()),
+                *(pa.field(n, c.type) for n, c, _ in flat),
+            ]
         )
-        first = [f"{slice_sql} AS slice", f"{'count(*)' if weighted else count} AS rows", *select_keys, f"{count} AS n"]
+        first = [
+            f"{slice_sql} AS slice",
+            f"{'count(*)' if weighted else count} AS rows",
+            *select_keys,
+            f"{count} AS n",
+        ]
         first += [f"{c.sql} AS {n}" for n, c, _ in flat]
         grouping = ["slice", *names]
-        merged = ["win", *names, "sum(n)::BIGINT AS n", *(f"{c.merge.format(p=n, next=nxt)} AS {n}" for n, c, nxt in flat)]
+        merged = [
+            "win",
+            *names,
+            "sum(n)::BIGINT AS n",
+            *(f"{c.merge.format(p=n, next=nxt)} AS {n}" for n, c, nxt in flat),
+        ]
         by = ", ".join(["win", *names])
         values = [
-            f"{final_sql(call, [f'p{i}_{j}' for j in range(len(partials[i]))])} AS v{i}" for i, call in enumerate(node.calls)
+            f"{final_sql(call, [f'p{i}_{j}' for j in range(len(partials[i]))])} AS v{i}"
+            for i, call in enumerate(node.calls)
         ]
         inner = f"SELECT {', '.join(merged)} FROM {{input}} GROUP BY {by}"
         return {
@@ -454,10 +495,15 @@ class _Builder:
             "partial": partial,
         }
 
-    def _row_stages(self, node: p.WindowAggregate, rows: str, slice_sql: str, *, weighted: bool) -> dict[str, object]:
+    def _row_stages(
+        self, node: p.WindowAggregate, rows: str, slice_sql: str, *, weighted: bool
+    ) -> dict[str, object]:
         """Keep the slice's rows (equal ones merged) and aggregate them whole when the window fires."""
         source = node.inputs[0].schema
-        used = sorted({e.index for c in node.calls for a in c.inputs for e in _refs(a)} | {int(k[1:]) for k, _ in self._final_keys(node)})
+        used = sorted(
+            {e.index for c in node.calls for a in c.inputs for e in _refs(a)}
+            | {int(k[1:]) for k, _ in self._final_keys(node)}
+        )
         columns = [f"c{i}" for i in used]
         keys = self._final_keys(node)
         ordered = needs_order(node.calls)
@@ -466,7 +512,11 @@ class _Builder:
         by = ", ".join(["slice", *columns, *(["i"] if ordered and not weighted else [])])
         compile_ = self._compiler(source)
         partial = pa.schema(
-            [*(pa.field(f"c{i}", source[i].type.arrow) for i in used), pa.field("w", pa.int64()), pa.field("i", pa.int64())]
+            [
+                *(pa.field(f"c{i}", source[i].type.arrow) for i in used),
+                pa.field("w", pa.int64()),
+                pa.field("i", pa.int64()),
+            ]
         )
         first = [f"{slice_sql} AS slice", "count(*) AS rows", *columns, f"{weight} AS w"]
         first.append(f"{'min(i)' if ordered else order} AS i")
@@ -484,29 +534,31 @@ class _Builder:
         }
 
     def _session(
-        self, node: p.PhysicalNode, window: WindowSpec, source: p.PhysicalNode, aggregate: p.WindowAggregate | None
+        self,
+        node: p.PhysicalNode,
+        window: WindowSpec,
+        source: p.PhysicalNode,
+        aggregate: p.WindowAggregate | None,
     ) -> Operator:
         base = self._base(node)
         pre = self._fused_source(source, [])
         compile_ = self._compiler(source.schema)
         if aggregate is None:
-            keys: tuple[int, ...] = window.partition
             values = [f"c{i} AS v{i}" for i in range(len(source.schema))]
             final = f"SELECT s, {', '.join(values)} FROM {{input}}"
             bounds: tuple[str | None, ...] = (*([None] * len(source.schema)), "start", "end", "time")
         else:
-            keys = aggregate.keys
-            names = [f"any_value(c{k}) AS k{i}" for i, k in enumerate(keys)]
+            names = [f"c{k} AS k{i}" for i, k in enumerate(aggregate.keys)]
             calls = [f"{batch_sql(c, compile_, 'i')} AS v{j}" for j, c in enumerate(aggregate.calls)]
-            final = f"SELECT {', '.join(['s', *names, *calls])} FROM {{input}} GROUP BY s"
+            by = ", ".join(["s", *(f"c{k}" for k in aggregate.keys)])
+            final = f"SELECT {', '.join(['s', *names, *calls])} FROM {{input}} GROUP BY {by}"
             bounds = aggregate.bounds
-        partition = window.partition if window.partition else (keys if aggregate is not None else ())
         return SessionWindow(
             SessionWindowConfig(
                 prepare_sql=None if pre == "{input}" else f"SELECT * FROM {pre}",
                 input=internal_schema(base.schema),
                 rows=internal_schema(source.schema),
-                keys=partition,
+                keys=window.partition,
                 time_sql=self.sql.local_time(window, source.schema),
                 gap_ms=window.size_ms,
                 zone=window.zone,
@@ -526,7 +578,9 @@ class _Builder:
             table=node.table,
             options=node.options,
             schema=node.schema,
-            metadata=tuple((c.name, c.metadata_key or c.name) for c in node.table.sink_columns if c.is_metadata),
+            metadata=tuple(
+                (c.name, c.metadata_key or c.name) for c in node.table.sink_columns if c.is_metadata
+            ),
             upsert_key=node.primary_key,
             query_key=source.upsert_key,
             upsert=upsert,
@@ -535,7 +589,9 @@ class _Builder:
             job_name=self.job.name,
             wake=self.job.wake,
         )
-        config = SinkConfig(node.schema, f"table {node.table.path}", self.options.not_null, self.options.length)
+        config = SinkConfig(
+            node.schema, f"table {node.table.path}", self.options.not_null, self.options.length
+        )
         return Sink(config, create_sink(context))
 
     def close_sinks(self) -> None:
@@ -563,5 +619,3 @@ def _option(options: Mapping[str, object] | object, key: str) -> int | None:
     except KeyError:
         return None
     return value if isinstance(value, int) else None
-
-

@@ -1,0 +1,216 @@
+"""Tables that live in the program: rows handed in from Python, read by any number of jobs.
+
+``env.from_arrow`` and ``env.create_in_process_table`` make them. Rows are held once, as the Arrow batches that were handed in;
+every reader keeps its own position (a count of rows), so a table can be read many times and from the middle.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from streamsql.changelog import ChangelogBatch, Weights
+from streamsql.datatypes import from_arrow
+from streamsql.errors import ValidationError
+from streamsql.schema import Field, Schema
+
+from .base import Sink, SinkContext, Source, SourceBatch, SourceContext
+
+_SPLIT = "rows"
+
+
+class InProcessTable:
+    """An append-only list of Arrow batches, with weights where rows carry kinds. Thread-safe.
+
+    ``finish()`` says that nothing more comes: readers end, and windows fire.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._lock = threading.Lock()
+        self._batches: list[ChangelogBatch] = []
+        self._starts: list[int] = []
+        self._rows = 0
+        self._finished = False
+        self._wakers: list[Callable[[], None]] = []
+
+    def append(self, data: Any, weights: Weights | None = None) -> None:
+        """Add rows: Arrow, pandas, polars, or anything with ``__arrow_c_stream__``; columns are matched by name.
+
+        ``weights``: +1 per inserted, −1 per deleted row; all inserted if not given. Raises ValidationError where a column is
+        missing or does not convert, or the table is finished.
+        """
+        rows = self._conformed(as_arrow(data))
+        if weights is not None and len(weights) != rows.num_rows:
+            raise ValidationError(f"{len(weights)} weights for {rows.num_rows} rows")
+        with self._lock:
+            if self._finished:
+                raise ValidationError("the table is finished; nothing can be appended")
+            offset = 0
+            for batch in rows.to_batches():
+                if batch.num_rows:
+                    part = None if weights is None else np.asarray(weights[offset : offset + batch.num_rows], np.int64)
+                    self._batches.append(ChangelogBatch(batch, part))
+                    self._starts.append(self._rows)
+                    self._rows += batch.num_rows
+                    offset += batch.num_rows
+            wakers = list(self._wakers)
+        for wake in wakers:
+            wake()
+
+    def _conformed(self, table: pa.Table) -> pa.Table:
+        arrow = self.schema.arrow
+        missing = [n for n in arrow.names if n not in table.schema.names]
+        if missing:
+            raise ValidationError(
+                f"the data has no column '{missing[0]}'; it has {', '.join(table.schema.names)}",
+                hint=f"the table's columns are {', '.join(arrow.names)}",
+            )
+        table = table.select(arrow.names)
+        if table.schema.equals(arrow):
+            return table
+        try:
+            return table.cast(arrow)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as e:
+            raise ValidationError(f"the data does not fit the table {self.schema}: {e}") from None
+
+    def finish(self) -> None:
+        """Nothing more will be appended."""
+        with self._lock:
+            self._finished = True
+            wakers = list(self._wakers)
+        for wake in wakers:
+            wake()
+
+    @property
+    def finished(self) -> bool:
+        return self._finished
+
+    @property
+    def num_rows(self) -> int:
+        return self._rows
+
+    def read(self, position: int, max_rows: int) -> tuple[ChangelogBatch | None, int, bool]:
+        """Rows from ``position`` on: (rows, next position, whether that is the end). Zero-copy."""
+        with self._lock:
+            if position >= self._rows:
+                return None, position, self._finished
+            first = bisect_right(self._starts, position) - 1
+            taken: list[ChangelogBatch] = []
+            rows = 0
+            for i in range(first, len(self._batches)):
+                batch = self._batches[i]
+                skip = max(0, position - self._starts[i])
+                take = min(batch.num_rows - skip, max_rows - rows)
+                weights = None if batch.weights is None else batch.weights[skip : skip + take]
+                taken.append(ChangelogBatch(batch.rows.slice(skip, take), weights))
+                rows += take
+                if rows >= max_rows:
+                    break
+            end = position + rows
+            return ChangelogBatch.concat(taken), end, self._finished and end >= self._rows
+
+    def add_waker(self, wake: Callable[[], None]) -> None:
+        with self._lock:
+            self._wakers.append(wake)
+
+    def remove_waker(self, wake: Callable[[], None]) -> None:
+        with self._lock:
+            if wake in self._wakers:
+                self._wakers.remove(wake)
+
+
+class InProcessSource(Source):
+    """Reads an :class:`InProcessTable`; its one split is ``rows``, its position a row count."""
+
+    def __init__(self, context: SourceContext) -> None:
+        self._context = context
+        self._table: InProcessTable = context.table.data
+        names = self._table.schema.names
+        self._columns = [names.index(f.name) for f in context.physical]
+        self._position = int(context.positions.get(_SPLIT, "0"))
+        self._ended = False
+
+    @property
+    def bounded(self) -> bool:  # type: ignore[override]
+        return self._table.finished
+
+    def start(self) -> None:
+        self._table.add_waker(self._context.wake)
+        self._context.wake()
+
+    def poll(self, max_rows: int) -> SourceBatch | None:
+        if self._ended:
+            return None
+        batch, self._position, self._ended = self._table.read(self._position, max_rows)
+        if batch is None and not self._ended:
+            return None
+        if batch is not None:
+            columns = [batch.rows.column(i) for i in self._columns]
+            rows = pa.RecordBatch.from_arrays(columns, schema=self._context.physical.arrow)
+            batch = ChangelogBatch(rows, batch.weights)
+        finished = frozenset({_SPLIT}) if self._ended else frozenset[str]()
+        return SourceBatch(batch, [_SPLIT], positions={_SPLIT: str(self._position)}, finished=finished)
+
+    def splits(self) -> Sequence[str]:
+        return [_SPLIT]
+
+    def lag(self) -> int | None:
+        return self._table.num_rows - self._position
+
+    def close(self) -> None:
+        self._table.remove_waker(self._context.wake)
+
+
+class InProcessSink(Sink):
+    """Appends what it is given to the table's :class:`InProcessTable`, with weights."""
+
+    def __init__(self, context: SinkContext) -> None:
+        self._table: InProcessTable = context.table.data
+
+    def start(self) -> None:
+        """Nothing to open."""
+
+    def write(self, batch: ChangelogBatch) -> None:
+        self._table.append(pa.Table.from_batches([batch.rows]), batch.weights)
+
+    def flush(self) -> None:
+        """Rows are visible at once."""
+
+    def close(self, *, finished: bool) -> None:
+        """The table outlives the job."""
+
+
+def create_source(context: SourceContext) -> Source:
+    return InProcessSource(context)
+
+
+def create_sink(context: SinkContext) -> Sink:
+    return InProcessSink(context)
+
+
+def as_arrow(data: Any) -> pa.Table:
+    """Arrow, pandas, polars or an Arrow stream as one table. Raises ValidationError for anything else."""
+    if isinstance(data, pa.Table):
+        return data
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if hasattr(data, "__arrow_c_stream__"):
+        return pa.table(data)
+    if type(data).__module__.startswith("pandas"):
+        return pa.Table.from_pandas(data, preserve_index=False)
+    if isinstance(data, list) and data and isinstance(data[0], dict):
+        return pa.Table.from_pylist(data)
+    raise ValidationError(
+        f"cannot read rows from {type(data).__name__}", hint="hand in an Arrow table, a pandas or polars frame, or a list of dicts"
+    )
+
+
+def schema_of(arrow: pa.Schema) -> Schema:
+    """The table schema of Arrow columns."""
+    return Schema(tuple(Field(f.name, from_arrow(f.type)) for f in arrow))
