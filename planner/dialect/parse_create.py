@@ -29,6 +29,7 @@ from .nodes import (
     WithOptions,
 )
 from .parse_queries import QueryParser
+from .words import SAFE_NAME
 
 _LIKE_ANY = ("ALL", "CONSTRAINTS", "DISTRIBUTION", "PARTITIONS")
 _LIKE_MERGED = ("GENERATED", "METADATA", "OPTIONS", "WATERMARKS")
@@ -234,11 +235,9 @@ class CreateParser(QueryParser):
         raise self._error("expected NOT ENFORCED after PRIMARY KEY")
 
     def _column_definition(self) -> exp.Expr:
-        if not (
-            self._curr.token_type == TokenType.IDENTIFIER
-            or self._curr.text[:1].isalpha()
-            or self._curr.text[:1] == "_"
-        ):
+        """A column; any word may be its name here, for nothing else can stand in its place."""
+        token = self._curr
+        if not token or not (token.token_type == TokenType.IDENTIFIER or SAFE_NAME.match(token.text)):
             raise self._error("expected a column, WATERMARK, PRIMARY KEY or CONSTRAINT")
         self._advance()
         name = self._identifier_expression()

@@ -15,7 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from .literals import decode_escape_string, decode_unicode_string
 from .parse_types import TypeParser
-from .words import needs_quotes
+from .words import SAFE_NAME, needs_quotes
 
 _LITERAL_TYPES = {TokenType.DATE: "DATE", TokenType.TIME: "TIME", TokenType.TIMESTAMP: "TIMESTAMP"}
 _JSON_KINDS = ("VALUE", "SCALAR", "ARRAY", "OBJECT")
@@ -38,6 +38,18 @@ def _escape_string(self: ExpressionParser, token: Token) -> exp.Expr:
     if text is None:
         raise self._error("expected an escape that stands for a character", token)
     return self.expression(exp.Literal.string(text), token)
+
+
+def _qualify(call: exp.Expr, names: exp.Expr) -> exp.Expr:
+    """``catalog.database.f(x)`` as a Dot of names and call, inside what wraps the call (FILTER, OVER)."""
+    path = names.to_dot(include_dots=False) if isinstance(names, exp.Column) else names
+    inner = call
+    while isinstance(inner, (exp.Window, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)):
+        inner = inner.this
+    if inner is call:
+        return exp.Dot(this=path, expression=call)
+    inner.replace(exp.Dot(this=path, expression=inner.copy()))
+    return call
 
 
 class ExpressionParser(TypeParser):
@@ -179,6 +191,19 @@ class ExpressionParser(TypeParser):
             return self._parse_interval()
         return self._parse_atom() or self._parse_column()
 
+    def _parse_primary(self) -> exp.Expr | None:
+        """A literal, ``*`` or something in parentheses; strings on following lines continue the first one."""
+        token = self._curr
+        if token.token_type != TokenType.STRING or self._next.token_type != TokenType.STRING:
+            return super()._parse_primary()
+        text = ""
+        while self._match(TokenType.STRING):
+            text += self._prev.text
+            following = self._curr
+            if following.token_type == TokenType.STRING and following.line == self._prev.line:
+                raise self._error("unexpected")
+        return self._span(exp.Literal.string(text), token)
+
     def _temporal_literal(self) -> exp.Expr:
         """``TIMESTAMP '...'``: an exp.Cast whose type has ``kind="LITERAL"``, to tell it from CAST('...'
         AS TIMESTAMP).
@@ -226,6 +251,42 @@ class ExpressionParser(TypeParser):
         for name in column.find_all(exp.Identifier) if column is not None else ():
             name.set("quoted", needs_quotes(name.name))
         return column
+
+    def _parse_column_ops(self, this: exp.Expr | None) -> exp.Expr | None:
+        """``[index]``, ``.field``, ``.*`` and ``.function(...)`` after an operand."""
+        while this is not None:
+            if self._curr.token_type == TokenType.L_BRACKET:
+                this = self._parse_bracket(this)
+            elif self._curr.token_type == TokenType.DOT and not isinstance(this, exp.Literal):
+                self._advance()
+                this = self._member(this)
+            else:
+                break
+        return this
+
+    def _member(self, this: exp.Expr) -> exp.Expr:
+        token = self._curr
+        if self._next.token_type == TokenType.L_PAREN and token.token_type in self.FUNC_TOKENS:
+            call = self._parse_function_call()
+            assert call is not None
+            return _qualify(call, this)
+        member: exp.Expr
+        if self._match(TokenType.STAR):
+            member = self.expression(exp.Star(), token)
+        elif token and (token.token_type == TokenType.IDENTIFIER or SAFE_NAME.match(token.text)):
+            self._advance()
+            member = self._identifier_expression()
+        else:
+            raise self._error("expected a field, a function or * after '.'")
+        if isinstance(this, exp.Column) and not this.args.get("catalog"):
+            parts = {
+                "this": member,
+                "table": this.this,
+                "db": this.args.get("table"),
+                "catalog": this.args.get("db"),
+            }
+            return self.expression(exp.Column(**parts))
+        return self.expression(exp.Dot(this=this, expression=member))
 
     def _parse_bracket(self, this: exp.Expr | None = None) -> exp.Expr | None:
         """``a[i]``, ``m['k']``: the index is kept as written (Flink counts from 1)."""

@@ -301,3 +301,11 @@ COUNT(*)
 my_udf(a => 1, b => 'x')
 
 CURRENT_DATABASE()
+
+f(x).*
+
+cat.f(a) OVER (ORDER BY ts)
+
+cat.f(a) FILTER (WHERE b)
+
+a.select.b

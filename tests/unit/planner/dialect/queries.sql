@@ -155,3 +155,8 @@ SELECT a AS `select` FROM t
 -- a comment
 SELECT /* inline */ a -- trailing
 FROM t
+
+
+SELECT 'a''b'
+  'c' -- continued
+  'd' FROM t
