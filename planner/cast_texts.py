@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from streamsql.datatypes import DataType, Root
 
-from .functions.base import cast, let, quote
+from .sql_parts import cast, let, quote
 
 # -- printing ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from streamsql.datatypes import MAX_LENGTH, DataType, Root, common_type
 
 from . import cast_texts as texts
-from .functions.base import cast, fresh_name, identifier, let, wrap
+from .sql_parts import cast, fresh_name, identifier, let, wrap
 
 _POINTS = (Root.DATE, Root.TIME, Root.TIMESTAMP, Root.TIMESTAMP_LTZ)
 _FLOAT_LIMIT = {Root.INT: (2147483647, "INTEGER"), Root.BIGINT: (9223372036854775807, "BIGINT")}
