@@ -430,7 +430,7 @@ def test_like_regex_escapes_the_rest() -> None:
 
 def test_tables_of_jobs_are_listed_and_described(session: DdlSession) -> None:
     board = replace(session.table("orders"), path=session.catalog.resolve(["jobs", "board"]))
-    session.catalog.virtual = lambda parts: {("board",): board}.get(parts)
+    session.catalog.virtual = lambda parts: board if parts == ("board",) else None
     session.catalog.virtual_names = lambda: [("board",)]
     assert session.names("SHOW TABLES FROM jobs") == ["board"]
     assert session.names("DESCRIBE jobs.board")[0] == "id"
