@@ -31,7 +31,7 @@ class Module:
 
     @property
     def tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text(), self.where)
+        return parsed(self.path)
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class Import:
         return f"{self.module.where}:{self.line}: {self.target}"
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text(), path.relative_to(ROOT).as_posix())
+
+
 def layer_of(name: str) -> str:
     """The layer of a module below streamsql, by its dotted name."""
     part = name.split(".")[1] if "." in name else "__init__"
@@ -57,6 +63,7 @@ def layer_of(name: str) -> str:
     return "core" if part in CORE else "repl" if part == "__main__" else "face"
 
 
+@cache
 def product_modules() -> list[Module]:
     """Every source file that gets installed; the links are not followed."""
     found = [Module(p, f"streamsql.{p.stem}") for p in (ROOT / "streamsql").glob("*.py")]

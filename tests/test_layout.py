@@ -20,6 +20,7 @@ from tests.project import (
     all_sources,
     imports,
     layer_of,
+    parsed,
     product_modules,
 )
 
@@ -160,7 +161,7 @@ def test_files_are_short() -> None:
 def test_functions_are_short() -> None:
     long: dict[str, int] = {}
     for path in all_sources():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > FUNCTION_LINES_MAX:
