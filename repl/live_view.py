@@ -33,6 +33,7 @@ from .screen import (
     INTERVALS_MS,
     detail_lines,
     footer,
+    result_counts,
     status_line,
     table_lines,
     title_line,
@@ -140,7 +141,8 @@ class LiveView:
         job = self._result.job
         metrics = job.metrics() if job is not None else None
         state = "failed" if self._error else "finished" if self._finished else "running"
-        status = status_line(metrics, state, len(self._store), self._store.dropped, self._changes, self._zone)
+        counts = result_counts(self._mode, len(self._store), self._store.dropped, self._changes)
+        status = status_line(metrics, state, counts, self._zone)
         prompt = None if self._typed is None else f"Go to page: {self._typed}"
         error = str(self._error) if self._error is not None else None
         return footer(status, metrics.status_lines if metrics else (), error, prompt, self._size()[1])

@@ -61,7 +61,9 @@ class Pager:
         return self.pages if self.page is None else min(self.page, self.pages)
 
     def window(self) -> tuple[int, int]:
-        """First and past-the-end row of the page."""
+        """First and past-the-end row of the page; following the end, the last rows."""
+        if self.page is None:
+            return max(0, self.total - self.size), self.total
         start = (self.current - 1) * self.size
         return start, min(start + self.size, self.total)
 

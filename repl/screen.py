@@ -98,26 +98,33 @@ def detail_lines(schema: Schema, page: Page, selected: int, columns: int) -> Fra
     return out
 
 
-def status_line(
-    metrics: Metrics | None, state: str, rows: int, dropped: int, changes: int, zone: dt.tzinfo
-) -> str:
-    """The numbers of the job in one line.
+def result_counts(mode: str, rows: int, dropped: int, changes: int) -> list[str]:
+    """How much of the result there is.
 
-    A part that has no value (no watermark declared, no lag known) is left out.
+    >>> result_counts("table", 1, 0, 3), result_counts("changelog", 1000, 500, 1500)
+    (['1 row', '3 changes'], ['1,500 changes'])
     """
-    parts = [state.lower(), f"{rows:,} row" if rows == 1 else f"{rows:,} rows"]
+    if mode == "changelog":
+        return [f"{changes:,} changes"]
+    parts = [f"{rows:,} row" if rows == 1 else f"{rows:,} rows"]
     if dropped:
         parts.append(f"{dropped:,} older rows dropped")
     if changes != rows:
         parts.append(f"{changes:,} changes")
+    return parts
+
+
+def status_line(metrics: Metrics | None, state: str, counts: list[str], zone: dt.tzinfo) -> str:
+    """The numbers of the job in one line; unknown lag and absent troubles are left out."""
+    parts = [state, *counts]
     if metrics is not None:
         parts.append(f"{metrics.rows_per_second:,.0f} rows/s")
         if metrics.lag is not None:
             parts.append(f"lag {metrics.lag:,}")
         parts.append(f"watermark {watermark_text(metrics.watermark_ms, zone)}")
         state_bytes = sum(operator.get("stateBytes", 0) for operator in metrics.operators.values())
-        counts = ((metrics.late_records_dropped, "late"), (metrics.bad_records, "unreadable"))
-        parts += [f"{count:,} {what}" for count, what in counts if count]
+        troubles = ((metrics.late_records_dropped, "late"), (metrics.bad_records, "unreadable"))
+        parts += [f"{count:,} {what}" for count, what in troubles if count]
         if state_bytes:
             parts.append(f"state {bytes_text(state_bytes)}")
     return " │ ".join(parts)
