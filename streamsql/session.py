@@ -176,7 +176,7 @@ class TableEnvironment:
             check_expressions=lambda t: pipeline.check_expressions(t, self.bind_context()),
             query_schema=lambda ast, sql: pipeline.bind_query(ast, sql, self.bind_context()).schema,
             view_schema=self._view_schema,
-            builtin_functions=self.functions.builtins,
+            builtin_functions=self.functions.listed,
         )
 
     def _view_schema(self, view: ViewDefinition) -> Schema:
@@ -408,7 +408,7 @@ class TableEnvironment:
         path = self.catalog.resolve([name])
         options = {"connector": "in-process", "bounded": str(bounded).lower()}
         definition = TableDefinition(path, columns, options, watermark=spec, temporary=True, data=table)
-        self.catalog.create_table(pipeline.check_expressions(definition, self.bind_context()))
+        self.catalog.create(pipeline.check_expressions(definition, self.bind_context()))
         return table
 
     def create_statement_set(self) -> StatementSetBuilder:
@@ -417,7 +417,7 @@ class TableEnvironment:
 
     def list_tables(self) -> list[str]:
         """Tables and views of the current database."""
-        return self.catalog.list_tables()
+        return self.catalog.names(self.catalog.current_catalog, self.catalog.current_database)
 
     def explain_sql(self, sql: str, *details: str) -> str:
         """The text of EXPLAIN."""

@@ -19,10 +19,11 @@ class Completion:
 
     def tables(self) -> list[str]:
         """Tables and views of the current database."""
-        return self._env.catalog.list_tables()
+        return self._env.list_tables()
 
     def views(self) -> list[str]:
-        return self._env.catalog.list_views()
+        catalog = self._env.catalog
+        return catalog.views(catalog.current_catalog, catalog.current_database)
 
     def columns(self, table: str) -> list[str] | None:
         """Columns of a table or view; None where there is no such table."""
