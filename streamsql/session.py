@@ -24,6 +24,7 @@ from .planner import logical as l
 from .planner import pipeline
 from .planner.binder import BindContext
 from .planner.functions import FunctionRegistry
+from .planner.functions.registry import AGGREGATES, SCALARS
 from .planner.statements import (
     BeginStatementSet,
     CreateTable,
@@ -176,7 +177,7 @@ class TableEnvironment:
             check_expressions=lambda t: pipeline.check_expressions(t, self.bind_context()),
             query_schema=lambda ast, sql: pipeline.bind_query(ast, sql, self.bind_context()).schema,
             view_schema=self._view_schema,
-            builtin_functions=self.functions.listed,
+            builtin_functions=lambda: (*SCALARS, *AGGREGATES),
         )
 
     def _view_schema(self, view: ViewDefinition) -> Schema:
