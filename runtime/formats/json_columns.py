@@ -25,10 +25,7 @@ from streamsql.schema import Schema
 
 from .json_rows import JsonReadOptions
 from .json_text import Mask, as_mask, first_bytes, text_buffers
-from .times import cut
-
-Converted = tuple[pa.Array, Mask | None]
-"""A column, and where its texts are suspicious (None: nowhere)."""
+from .text_columns import Converted, scalar_converter, spread
 
 _CHUNK_ROWS = 16_384
 """Rows per batch handed to DuckDB: the unit its two threads share."""
@@ -237,12 +234,6 @@ def _offsets(lists: pa.ListArray) -> npt.NDArray[np.int32]:
     return offsets
 
 
-def spread(bad: Mask | None, offsets: npt.NDArray[np.int32], mask: Mask) -> None:
-    """Mark in ``mask`` each list that holds a suspicious element."""
-    if bad is not None and bad.any():
-        mask[np.searchsorted(offsets, np.flatnonzero(bad), side="right") - 1] = True
-
-
 # -- one column of texts ---------------------------------------------------------------------------------------------
 
 
@@ -251,32 +242,16 @@ def column_converter(reader: ColumnReader, t: DataType) -> Callable[[pa.StringAr
     match t.root:
         case Root.CHAR | Root.VARCHAR:
             return _strings
-        case Root.BOOLEAN:
-            return _booleans
         case Root.BINARY | Root.VARBINARY:
             return _binaries
-        case Root.TINYINT | Root.SMALLINT | Root.INT | Root.BIGINT:
-            return lambda texts: _integers(texts, t.arrow)
-        case Root.FLOAT | Root.DOUBLE:
-            return lambda texts: _doubles(texts, t.arrow)
-        case Root.DECIMAL:
-            return _decimals(reader, t)
-        case Root.DATE:
-            return lambda texts: cast_strictly(texts, pa.date32())
-        case Root.TIME:
-            return lambda texts: _times(texts, t.precision)
-        case Root.TIMESTAMP | Root.TIMESTAMP_LTZ:
-            return lambda texts: _timestamps(texts, t, iso=reader.options.iso_timestamps)
         case Root.ARRAY:
             return _Array(reader, t).read
         case Root.MAP | Root.MULTISET:
             return _Map(reader, t).read
         case Root.ROW:
             return _Object(reader, t.names, t.children).read
-        case Root.NULL:
-            return lambda texts: (pa.nulls(len(texts), t.arrow), None)
         case _:
-            raise AssertionError(t)  # the row-wise reader, built first, has refused it by name
+            return scalar_converter(t, iso_timestamps=reader.options.iso_timestamps)
 
 
 def starts_otherwise(texts: pa.StringArray, expected: bytes) -> Mask:
@@ -287,46 +262,10 @@ def starts_otherwise(texts: pa.StringArray, expected: bytes) -> Mask:
     return mask
 
 
-def cast_strictly(texts: pa.StringArray, target: pa.DataType) -> Converted:
-    """An Arrow cast that leaves NULL, and marks, what cannot be cast."""
-    try:
-        return texts.cast(target), None
-    except pa.ArrowInvalid:
-        pass
-    mask = np.zeros(len(texts), bool)
-    parts: list[pa.Array] = []
-    _cast_halves(texts, target, 0, mask, parts)
-    return pa.concat_arrays(parts), mask
-
-
-def _cast_halves(
-    texts: pa.StringArray, target: pa.DataType, start: int, mask: Mask, parts: list[pa.Array]
-) -> None:
-    """Halve what fails until the bad texts are found; few bad ones cost few casts."""
-    try:
-        parts.append(texts.cast(target))
-        return
-    except pa.ArrowInvalid:
-        pass
-    if len(texts) == 1:
-        mask[start] = True
-        parts.append(pa.nulls(1, target))
-        return
-    middle = len(texts) // 2
-    _cast_halves(texts.slice(0, middle), target, start, mask, parts)
-    _cast_halves(texts.slice(middle), target, start + middle, mask, parts)
-
-
 def _strings(texts: pa.StringArray) -> Converted:
     first = first_bytes(texts)
     mask = (first == ord("{")) | (first == ord("["))
     return texts, mask if mask.any() else None
-
-
-def _booleans(texts: pa.StringArray) -> Converted:
-    true = pc.equal(texts, "true")
-    known = pc.or_(true, pc.equal(texts, "false"))
-    return true, as_mask(pc.fill_null(pc.invert(known), False))
 
 
 def _binaries(texts: pa.StringArray) -> Converted:
@@ -343,88 +282,6 @@ def _binaries(texts: pa.StringArray) -> Converted:
                 mask[i] = text.isdecimal() or text in ("true", "null")  # might be a number or a boolean
         out.append(value)
     return pa.array(out, pa.binary()), mask if mask.any() else None
-
-
-def _integers(texts: pa.StringArray, target: pa.DataType) -> Converted:
-    column, mask = cast_strictly(texts, target)
-    _, data = text_buffers(texts)
-    if ((data | 0x20) == ord("x")).any():  # the cast reads 0x1F
-        hexadecimal = as_mask(pc.fill_null(pc.match_substring(texts, "x", ignore_case=True), False))
-        mask = hexadecimal if mask is None else mask | hexadecimal
-    return column, mask
-
-
-def _doubles(texts: pa.StringArray, target: pa.DataType) -> Converted:
-    column, mask = cast_strictly(texts, pa.float64())
-    odd = pc.fill_null(pc.invert(pc.is_finite(column)), False)
-    if odd.true_count:
-        mask = as_mask(odd) if mask is None else mask | as_mask(odd)
-    return column if target == pa.float64() else column.cast(target, safe=False), mask
-
-
-def _decimals(reader: ColumnReader, t: DataType) -> Callable[[pa.StringArray], Converted]:
-    relation = reader.relation(f"SELECT TRY_CAST(v AS {t.duckdb}) d FROM m")
-
-    def convert(texts: pa.StringArray) -> Converted:
-        try:
-            column = texts.cast(t.arrow)
-        except pa.ArrowInvalid:  # more fraction digits than the scale: DuckDB rounds half up, as Flink does
-            column = column_of(relation.run(texts), 0)
-        mask = as_mask(pc.and_(pc.is_null(column), pc.is_valid(texts)))
-        plain = pc.match_substring_regex(texts, r"^-?[0-9]+(\.[0-9]+)?$")
-        mask |= as_mask(pc.fill_null(pc.invert(plain), False))
-        return column, mask
-
-    return convert
-
-
-def _times(texts: pa.StringArray, precision: int) -> Converted:
-    short = as_mask(pc.fill_null(pc.less(pc.binary_length(texts), 8), False))
-    whole = pc.binary_join_element_wise("1970-01-01T", texts, "")
-    stamps, mask = cast_strictly(whole, pa.timestamp("us"))
-    column = _cut(stamps.cast(pa.int64()), precision).cast(pa.time64("us"))
-    return column, short if mask is None else mask | short
-
-
-def _timestamps(texts: pa.StringArray, t: DataType, *, iso: bool) -> Converted:
-    zoned = t.root is Root.TIMESTAMP_LTZ
-    offsets, data = text_buffers(texts)
-    lengths = np.diff(offsets)
-    mask = lengths < (20 if zoned else 19)
-    if len(data):
-        last = len(data) - 1
-        mask |= data[np.minimum(offsets[:-1] + 10, last)] != (ord("T") if iso else ord(" "))
-        if zoned:
-            mask |= data[np.clip(offsets[1:] - 1, 0, last)] != ord("Z")
-    if texts.null_count:
-        mask &= as_mask(pc.is_valid(texts))
-    if len(lengths) and lengths.max() > (27 if zoned else 26):
-        texts = _six_digits(texts, zoned=zoned)
-    stamps, bad = cast_strictly(texts, pa.timestamp("us", tz="UTC" if zoned else None))
-    column = _cut(stamps.cast(pa.int64()), t.precision).cast(t.arrow)
-    return column, mask if bad is None else mask | bad
-
-
-def _six_digits(texts: pa.StringArray, *, zoned: bool) -> pa.StringArray:
-    """Texts with seven to nine fraction digits cut to six; all others as they are."""
-    long = pc.match_substring_regex(texts, r"^.{19}\.[0-9]{7,9}Z$" if zoned else r"^.{19}\.[0-9]{7,9}$")
-    short = pc.binary_slice(texts.cast(pa.binary()), 0, 26).cast(pa.string(), safe=False)
-    if zoned:
-        short = pc.binary_join_element_wise(short, "Z", "")
-    return pc.if_else(long, short, texts)
-
-
-def _cut(micros: pa.Array, precision: int) -> pa.Array:
-    """Drop the digits beyond ``precision``, towards the past."""
-    if precision == 6:
-        return micros
-    values = pc.fill_null(micros, 0).to_numpy(zero_copy_only=False)
-    return pa.array(cut_all(values, precision), mask=as_mask(pc.is_null(micros)))
-
-
-def cut_all(values: npt.NDArray[np.int64], precision: int) -> npt.NDArray[np.int64]:
-    """:func:`times.cut` over an array."""
-    return np.asarray(cut(values, precision))  # type: ignore[arg-type]
 
 
 # -- numbers that a float does not hold ------------------------------------------------------------------------------

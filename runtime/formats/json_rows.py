@@ -348,6 +348,8 @@ def _decimal(t: DataType) -> Convert:
                 raise _unexpected(value, t) from None
         else:
             raise _unexpected(value, t)
+        if not number:
+            return Decimal(0).quantize(unit)
         if number.adjusted() <= t.precision:
             number = number.quantize(unit, ROUND_HALF_UP, _EXACT)
             if abs(number) < limit:
