@@ -4,6 +4,7 @@ is quick."""
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -35,6 +36,9 @@ exit codes: 0 finished, 1 error, 2 wrong usage, 130 ended by Ctrl-C, 143 ended b
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; the exit code. Never lets a traceback out unless ``--verbose`` asks for it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character the terminal cannot show is no reason to stop
+            stream.reconfigure(errors="replace")
     try:
         if arguments[:1] == ["demo"]:
             from . import demo

@@ -60,8 +60,8 @@ def _as_typed(name: str, kind: Kind, found: Completion) -> str:
     if kind in (Kind.OPTION, Kind.SESSION_OPTION, Kind.CONNECTOR, Kind.JOB):
         return f"'{name}'"
     if found.quote == "`" or _PLAIN.fullmatch(name) is None or name.upper() in KEYWORDS:
-        closed = name.replace("`", "``")
-        return closed + "`" if found.quote == "`" else ".".join(f"`{p}`" for p in [closed])
+        closed = name.replace("`", "``") + "`"
+        return closed if found.quote == "`" else "`" + closed
     return name
 
 
@@ -71,8 +71,10 @@ def names(suggestion: Suggestion, source: CompletionSource) -> Iterable[tuple[st
     match kind:
         case Kind.TABLE:
             tables = [*source.tables(), *source.views()]
-            if suggestion.path:
-                return [(t, kind.value) for t in tables]
+            if suggestion.path:  # the source lists the current database; which of its tables are there too?
+                return [
+                    (t, kind.value) for t in tables if source.columns(f"{suggestion.path}.{t}") is not None
+                ]
             return [*((t, kind.value) for t in tables), *((d, "database") for d in source.databases())]
         case Kind.VIEW:
             found = source.views()

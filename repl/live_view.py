@@ -32,6 +32,7 @@ from .screen import (
     FASTEST,
     INTERVALS_MS,
     detail_lines,
+    empty_text,
     footer,
     result_counts,
     status_line,
@@ -133,19 +134,27 @@ class LiveView:
         columns = self._size()[1]
         if self._detail:
             return detail_lines(self._result.schema, self._page, self._pager.selected, columns)
-        return table_lines(
+        drawn = table_lines(
             self._page, self._pager.selected, self._first_column, columns, with_op=self._mode == "changelog"
         )
+        if not self._page.rows:
+            job = self._result.job
+            waiting = empty_text(job.metrics() if job is not None else None, self._state(), self._changes)
+            drawn.append(("class:view.keys", "\n" + waiting))
+        return drawn
 
     def _footer(self) -> StyleAndTextTuples:
         job = self._result.job
         metrics = job.metrics() if job is not None else None
-        state = "failed" if self._error else "finished" if self._finished else "running"
+        state = self._state()
         counts = result_counts(self._mode, len(self._store), self._store.dropped, self._changes)
         status = status_line(metrics, state, counts, self._zone)
         prompt = None if self._typed is None else f"Go to page: {self._typed}"
         error = str(self._error) if self._error is not None else None
         return footer(status, metrics.status_lines if metrics else (), error, prompt, self._size()[1])
+
+    def _state(self) -> str:
+        return "failed" if self._error else "finished" if self._finished else "running"
 
     # -- running ---------------------------------------------------------------------------------------------
     def run(self, input: Input | None = None, output: Output | None = None, *, colour: bool = True) -> Ending:

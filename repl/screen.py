@@ -130,6 +130,18 @@ def status_line(metrics: Metrics | None, state: str, counts: list[str], zone: dt
     return " │ ".join(parts)
 
 
+def empty_text(metrics: Metrics | None, state: str, changes: int) -> str:
+    """Why the table has no rows, as far as the numbers tell."""
+    if state != "running" or changes:
+        return "no rows"
+    if metrics is None or not metrics.records_in:
+        return "waiting for input …"
+    read = f"{metrics.records_in:,} rows read, none in the result yet"
+    if metrics.watermark_ms is None:
+        return f"{read}: a WHERE takes them all, or windows wait for a first watermark"
+    return f"{read}: a WHERE takes them all, or windows wait for the watermark to pass their end"
+
+
 def bytes_text(n: int) -> str:
     """
     >>> bytes_text(900), bytes_text(1_500_000)

@@ -111,7 +111,7 @@ class Shell:
         if result.job is not None:
             self._announced.add(result.job.id)  # its failure is shown with its result
         mode = self.settings.result_mode
-        if result.bounded and (mode == "table" or not self.settings.result_mode_is_set):
+        if result.bounded and (mode == "table" or self.settings.batch):
             return self._printer.table(result, started)
         if result.bounded or mode == "tableau":
             return self._printer.tableau(result, started)

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,14 +30,25 @@ def streamsql(*arguments: str, stdin: str | None = None) -> subprocess.Completed
     )
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The program, running; killed at the end if it still is."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "streamsql", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @pytest.fixture
@@ -100,25 +113,25 @@ def test_sql_as_csv(few: str) -> None:
 
 
 def test_a_continuous_query_streams_with_op(endless: str) -> None:
-    process = start("sql", "-i", endless, "-o", "json", "SELECT COUNT(*) AS n FROM numbers")
-    assert process.stdout is not None
-    first = [json.loads(process.stdout.readline()) for _ in range(3)]
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE_S)
-    assert [row["op"] for row in first] == ["+I", "-U", "+U"]
-    assert process.returncode == 130
-    assert errors == ""
+    with started("sql", "-i", endless, "-o", "json", "SELECT COUNT(*) AS n FROM numbers") as process:
+        assert process.stdout is not None
+        first = [json.loads(process.stdout.readline()) for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        assert [row["op"] for row in first] == ["+I", "-U", "+U"]
+        assert process.returncode == 130
+        assert errors == ""
 
 
 def test_a_closed_pipe_is_no_error(endless: str) -> None:
-    process = start("sql", "-i", endless, "-o", "csv", "SELECT n FROM numbers")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "n\n"
-    process.stdout.close()
-    process.stdout = None
-    _, errors = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 141
-    assert errors == ""
+    with started("sql", "-i", endless, "-o", "csv", "SELECT n FROM numbers") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "n\n"
+        process.stdout.close()
+        process.stdout = None
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 141
+        assert errors == ""
 
 
 def test_an_error_on_the_command_line() -> None:
@@ -143,7 +156,8 @@ def test_run_waits_for_its_jobs(tmp_path: Path) -> None:
     file = tmp_path / "job.sql"
     file.write_text(
         FEW
-        + f"CREATE TABLE sink (n BIGINT) WITH ('connector' = 'filesystem', 'path' = '{out}', 'format' = 'csv');\n"
+        + "CREATE TABLE sink (n BIGINT)\n"
+        + f"WITH ('connector' = 'filesystem', 'path' = '{out}', 'format' = 'csv');\n"
         + "INSERT INTO sink SELECT n * 10 FROM numbers;\nSELECT COUNT(*) AS n FROM numbers;\n"
     )
     run = streamsql("run", str(file))
@@ -173,16 +187,16 @@ def test_signals_stop_the_jobs_of_a_script(tmp_path: Path, number: signal.Signal
     file = tmp_path / "job.sql"
     insert = "CREATE TABLE sink (n BIGINT) WITH ('connector' = 'blackhole');\nINSERT INTO sink SELECT n FROM numbers;\n"
     file.write_text(ENDLESS + insert)
-    process = start("run", str(file))
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("Job ID"):
-            break
-    time.sleep(0.2)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == code
-    assert "Traceback" not in errors
+    with started("run", str(file)) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("Job ID"):
+                break
+        time.sleep(0.2)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == code
+        assert "Traceback" not in errors
 
 
 def test_a_script_on_stdin() -> None:
