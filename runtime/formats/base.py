@@ -75,4 +75,28 @@ def insert_rows(batch: ChangelogBatch) -> tuple[pa.RecordBatch, npt.NDArray[np.i
     return batch.rows.take(pa.array(index)), index
 
 
-__all__ = ["Decoded", "Decoder", "Encoder", "Sequence", "insert_rows"]
+Part = tuple[pa.RecordBatch, npt.NDArray[np.int64]]
+"""Rows, and for each the index of its message."""
+
+
+def merge_parts(
+    parts: Sequence[Part], schema: pa.Schema, count: int, has_errors: bool
+) -> tuple[pa.RecordBatch, npt.NDArray[np.int64] | None]:
+    """Rows read in several ways, in the order of their messages; no index where row i is message i of ``count``."""
+    parts = [p for p in parts if p[0].num_rows]
+    if not parts:
+        return empty_batch(schema), np.zeros(0, np.int64) if count else None
+    rows, index = parts[0]
+    if len(parts) > 1:
+        index = np.concatenate([i for _, i in parts])
+        order = np.argsort(index, kind="stable")
+        rows = pa.concat_batches([r for r, _ in parts]).take(pa.array(order))
+        index = index[order]
+    return rows, None if len(index) == count and not has_errors else index
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+
+
+__all__ = ["Decoded", "Decoder", "Encoder", "Part", "Sequence", "empty_batch", "insert_rows", "merge_parts"]

@@ -20,7 +20,7 @@ from streamsql.catalog.options import Options
 from streamsql.errors import ConfigError, UnsupportedError
 from streamsql.schema import Schema
 
-from .base import Decoded, Decoder, Encoder
+from .base import Decoded, Decoder, Encoder, Part, merge_parts
 from .json_columns import ColumnReader
 from .json_rows import FieldError, JsonReadOptions, Malformed, RowReader
 from .json_text import optional
@@ -126,9 +126,7 @@ class JsonDecoder(Decoder):
             return pa.RecordBatch.from_struct_array(pa.array([{}] * len(rows), pa.struct([])))
         return pa.RecordBatch.from_arrays(arrays, schema=self._arrow)
 
-    def _lenient(
-        self, messages: pa.BinaryArray, unparsed: dict[int, str], errors: dict[int, str]
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    def _lenient(self, messages: pa.BinaryArray, unparsed: dict[int, str], errors: dict[int, str]) -> Part:
         """A second look by DuckDB, which forgives a trailing comma: both ways of reading must forgive the same."""
         indexes = np.array(sorted(unparsed), np.int64)
         clean = np.zeros(len(indexes), bool)
@@ -220,20 +218,6 @@ class JsonDecoder(Decoder):
             self._readers[scalar] = ColumnReader(self.schema, options)
         return self._readers[scalar]
 
-    def _merge(
-        self,
-        parts: Sequence[tuple[pa.RecordBatch, npt.NDArray[np.int64]]],
-        count: int,
-        errors: dict[int, str],
-    ) -> Decoded:
-        parts = [p for p in parts if p[0].num_rows]
-        if not parts:
-            return Decoded(self._batch([]), None, np.zeros(0, np.int64), errors)
-        rows, index = parts[0]
-        if len(parts) > 1:
-            index = np.concatenate([i for _, i in parts])
-            order = np.argsort(index, kind="stable")
-            rows = pa.concat_batches([r for r, _ in parts]).take(pa.array(order))
-            index = index[order]
-        whole = len(index) == count and not errors
-        return Decoded(rows, None, None if whole else index, dict(sorted(errors.items())))
+    def _merge(self, parts: Sequence[Part], count: int, errors: dict[int, str]) -> Decoded:
+        rows, index = merge_parts(parts, self._arrow, count, bool(errors))
+        return Decoded(rows, None, index, dict(sorted(errors.items())))
