@@ -37,6 +37,11 @@ _AWAY = (
     KafkaError._TIMED_OUT,
     KafkaError._SSL,
 )
+_NO_TOPIC = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+)
 _HOPELESS = (
     KafkaError._AUTHENTICATION,
     KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -56,11 +61,14 @@ class Health:
         self._bootstrap = bootstrap
         self._away: tuple[float, str] | None = None
         self.failure: ConnectorError | None = None
+        self.topics_in_doubt = False
 
     def on_error(self, error: KafkaError) -> None:
         """librdkafka's error callback."""
         if error.fatal() or error.code() in _HOPELESS:
             self.failure = self.failure or ConnectorError(f"{self._owner}: {reason(error)}")
+        elif error.code() in _NO_TOPIC:
+            self.topics_in_doubt = True
         elif error.code() in _AWAY and self._away is None:
             self._away = (time.monotonic(), reason(error))
 
@@ -87,6 +95,8 @@ class Health:
 
 def reason(error: KafkaError) -> str:
     """librdkafka's text of an error, without its prefixes."""
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:
+        return "no broker can be reached"
     return str(error.str()).removeprefix("Local: ").removeprefix("Broker: ")
 
 

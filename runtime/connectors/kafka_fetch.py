@@ -94,7 +94,6 @@ class Fetcher:
         self._paused: frozenset[int] = frozenset()
         self._topic_base: dict[str, int] = {}
         self._lookup = np.zeros(0, np.int32)
-        self.suspect: str | None = None
 
     @property
     def done(self) -> bool:
@@ -210,8 +209,6 @@ class Fetcher:
                     f"{self._owner}: {event.topic()}-{event.partition()}: {reason(error)}",
                     hint="set 'properties.auto.offset.reset' to 'earliest' or 'latest' to go on from there",
                 )
-            elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
-                self.suspect = event.topic()
             else:
                 LOG.warning("%s: %s", self._owner, error)
                 self._health.on_error(error)

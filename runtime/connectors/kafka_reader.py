@@ -166,7 +166,7 @@ class Reader:
     def _look_around(self) -> None:
         """What is done once in a while: probes of a broker or topic that is away, new partitions."""
         now = time.monotonic()
-        if (self._health.away or self._fetcher.suspect) and now - self._last_probe >= PROBE_INTERVAL_S:
+        if (self._health.away or self._health.topics_in_doubt) and now - self._last_probe >= PROBE_INTERVAL_S:
             self._probe()
             self._last_probe = time.monotonic()
         if self._plan.discovery_ms and (now - self._last_look) * 1000 >= self._plan.discovery_ms:
@@ -175,21 +175,17 @@ class Reader:
 
     def _probe(self) -> None:
         """Ask whether a broker that was away is back, and whether a topic that seems gone is."""
-        topic = self._fetcher.suspect
-        any_topic = self.partitions[0].topic if self.partitions else None
+        mine = {p.topic for p in self.partitions}
         try:
-            known = self._consumer.list_topics(topic or any_topic, timeout=ANSWER_TIMEOUT_S).topics
+            known = self._consumer.list_topics(timeout=ANSWER_TIMEOUT_S).topics
         except KafkaException:
             return
         self._health.on_answer()
-        error = known[topic].error if topic is not None and topic in known else None
-        if error is None:
-            self._fetcher.suspect = None
-            self._missing_probes = 0
-            return
-        self._missing_probes += 1
+        gone = sorted(mine - known.keys())
+        self._missing_probes = self._missing_probes + 1 if gone else 0
+        self._health.topics_in_doubt = bool(gone)
         if self._missing_probes >= MISSING_TOPIC_PROBES:
-            raise ConnectorError(f"{self._owner}: topic '{topic}' is gone: {reason(error)}")
+            raise ConnectorError(f"{self._owner}: topic '{gone[0]}' is gone")
 
     def _discover(self) -> None:
         """Begin to read partitions that have appeared."""

@@ -73,7 +73,7 @@ class RowBuilder:
         self._key_decoder = _decoder(self.key, self._time_zone, ()) if self.key is not None else None
 
     def _needed_key(self, layout: Layout, wanted: frozenset[str]) -> Part | None:
-        """The key, if a wanted column is in it alone: a column of both is read from the value, as in Flink."""
+        """The key, if it alone has a wanted column: one that both have is read from the value, as in Flink."""
         if layout.key is None or not (set(layout.key.columns) & wanted - set(layout.value.columns)):
             return None
         return layout.key
