@@ -307,7 +307,8 @@ def _set(statement: Set, context: DdlContext) -> StatementResult:
         context.config.set(statement.key, statement.value)
         return OK
     config = context.config
-    values = {o.key: format_value(config.get(o.key), o.kind) for o in config.all_options()}
+    known = ((o, config.get(o.key)) for o in config.all_options())
+    values = {o.key: format_value(value, o.kind) for o, value in known if value is not None}
     values.update(config.as_dict())
     schema = Schema.of([Field("key", STRING()), Field("value", STRING())])
     return StatementResult(schema, sorted(values.items()))

@@ -87,9 +87,11 @@ def complete(table: TableDefinition, context: DdlContext, places: Places) -> Tab
     table = with_not_null_keys(table, places)
     check_rowtime(table, places)
     check_connector(table, places)
-    table = context.check_expressions(table)
-    check_rowtime(table, places)
-    return table
+    typed = context.check_expressions(replace(table, watermark=None))
+    if table.watermark is None:
+        return typed
+    check_rowtime(replace(typed, watermark=table.watermark), places)
+    return context.check_expressions(table)
 
 
 def column_of(spec: ColumnSpec) -> Column:
@@ -120,9 +122,6 @@ def as_query_columns(specs: tuple[ColumnSpec, ...], schema: Schema) -> tuple[Col
     A list of bare names puts the query's columns in that order. A declared physical column of the same name
     sets the type of the query's column.
     """
-    twice = [n for i, n in enumerate(schema.names) if n in schema.names[:i]]
-    if twice:
-        raise ValidationError(f"the query has two columns '{twice[0]}'", hint="rename one of them with AS")
     given = [_query_column(schema, name) for name in schema.names]
     bare = [s for s in specs if s.type is None and s.expression is None]
     if bare:

@@ -365,7 +365,7 @@ def test_what_is_not_supported_is_refused_by_name(sql: str, named: str) -> None:
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("CREATE TABLE t (a INT, b) WITH ('connector'='x')", "column 'b' has no type"),
+        ("ALTER TABLE t ADD (b)", "column 'b' has no type"),
         ("CREATE TABLE t (a INT) WITH ('a'='1', 'a'='2')", "option 'a' is given twice"),
         ("CREATE TABLE t (a INT PRIMARY KEY NOT ENFORCED, PRIMARY KEY (a) NOT ENFORCED)", "one PRIMARY KEY"),
         ("CREATE TABLE t (a INT, WATERMARK FOR a AS a, WATERMARK FOR a AS a)", "one WATERMARK"),
