@@ -29,7 +29,7 @@ _LEXEME = re.compile(
 _BLOCK_OPENERS = (("STATEMENT", "SET", "BEGIN"), ("BEGIN", "STATEMENT", "SET"))
 
 
-def parse(sql: str) -> list[exp.Expr]:
+def parse(sql: str) -> list[exp.Expression]:
     """The statements of ``sql``, in order.
 
     Raises:
@@ -38,15 +38,16 @@ def parse(sql: str) -> list[exp.Expr]:
     return _parse_with(sql, "_parse_statement")
 
 
-def _parse_part(text: str, method: str, what: str) -> exp.Expr:
+def _parse_part(text: str, method: str, what: str) -> exp.Expression:
     parts = _parse_with(text, method)
     if len(parts) != 1:
         raise SqlSyntaxError(f"Syntax error: found {len(parts) or 'nothing'}, expected {what}")
     return parts[0]
 
 
-def _parse_with(sql: str, method: str) -> list[exp.Expr]:
+def _parse_with(sql: str, method: str) -> list[exp.Expression]:
     """Everything between semicolons, each read by this method of the parser."""
+    from sqlglot import exp
     from sqlglot.errors import ParseError, TokenError
 
     from .dialect import Flink
@@ -54,7 +55,7 @@ def _parse_with(sql: str, method: str) -> list[exp.Expr]:
     dialect = Flink()
     try:
         parsed = dialect.parser()._parse(lambda parser: getattr(parser, method)(), dialect.tokenize(sql), sql)
-        return [node for node in parsed if node is not None]
+        return [node for node in parsed if isinstance(node, exp.Expression)]
     except ParseError as error:
         raise _syntax_error(sql, error.errors[0]) from None
     except TokenError:
@@ -65,7 +66,7 @@ def _parse_with(sql: str, method: str) -> list[exp.Expr]:
         ) from None
 
 
-def parse_one(sql: str) -> exp.Expr:
+def parse_one(sql: str) -> exp.Expression:
     """The single statement of ``sql``.
 
     Raises:
@@ -82,7 +83,7 @@ def parse_one(sql: str) -> exp.Expr:
     return statements[0]
 
 
-def parse_expression(text: str) -> exp.Expr:
+def parse_expression(text: str) -> exp.Expression:
     """A scalar expression such as a computed column's.
 
     Raises:
@@ -91,7 +92,7 @@ def parse_expression(text: str) -> exp.Expr:
     return _parse_part(text, "_parse_disjunction", "an expression")
 
 
-def parse_type(text: str) -> exp.Expr:
+def parse_type(text: str) -> exp.Expression:
     """A data type such as ``ROW<a INT, b STRING>``, as an ``exp.DataType``.
 
     Raises:
@@ -181,16 +182,21 @@ def _in_block(words: list[str]) -> bool:
 
 
 def _syntax_error(sql: str, details: dict[str, Any]) -> SqlSyntaxError:
-    found = details.get("highlight") or ""
+    found, start, end = details.get("highlight") or "", details["start"], details["end"]
     problem = details.get("description") or ""
-    shown = f"found {_shown(found)}" if found else "found the end of the statement"
     hint = _hint(sql, found, details)
+    if hint is None and not details.get("candidates"):
+        hint = _misspelt_clause(found)
+        alias = details["alias"]
+        if hint is None and alias and (hint := _misspelt_clause(alias[0])):
+            found, start, end = alias
+            problem = "unexpected"
+    shown = f"found {_shown(found)}" if found else "found the end of the statement"
     if problem == "unexpected":
         problem = shown if hint else f"{shown}, expected the end of the statement"
     elif problem.startswith("expected"):
         problem = f"{shown}, {problem}"
-    position = Position.at(sql, details["start"], details["end"])
-    return SqlSyntaxError(f"Syntax error: {problem}", hint=hint, position=position)
+    return SqlSyntaxError(f"Syntax error: {problem}", hint=hint, position=Position.at(sql, start, end))
 
 
 def _shown(text: str) -> str:
@@ -200,27 +206,29 @@ def _shown(text: str) -> str:
 
 
 def _hint(sql: str, found: str, details: dict[str, Any]) -> str | None:
-    """A remedy for the mistakes met most: a misspelt word, double quotes, ``::``."""
+    """A remedy for the mistakes met most: a misspelt or reserved word, double quotes, ``::``."""
+    from .dialect.words import needs_quotes
+
     if found.startswith('"'):
         return "strings stand in single quotes, names in back-ticks"
     if sql.startswith("::", details["start"]):
         return "write CAST(x AS type) instead of x::type"
+    if needs_quotes(found) and found.isidentifier() and " name" in details.get("description", ""):
+        return f"{found} is a reserved word; as a name it stands in back-ticks: `{found}`"
     if details.get("candidates"):
         return did_you_mean(found, details["candidates"]) if found.isidentifier() else None
-    return _misspelt_clause(found, details.get("previous") or "")
+    alias = details["alias"]
+    if alias and alias[0].upper() in ("GROUP", "ORDER", "PARTITION"):
+        return f"write {alias[0].upper()} BY"
+    return None
 
 
-def _misspelt_clause(*words: str) -> str | None:
+def _misspelt_clause(word: str) -> str | None:
     """A clause misspelt was read as an alias or a name, so the parser stumbles over what follows it."""
     from .dialect.words import CLAUSE_WORDS, RESERVED
 
-    for word in words:
-        if len(word) < 3 or not word.isalpha() or word.lower() in RESERVED or word.upper() in CLAUSE_WORDS:
-            continue
-        hint = did_you_mean(word, CLAUSE_WORDS)
-        if hint:
-            return f"'{word}': {hint}"
-    return None
+    known = word.lower() in RESERVED or word.upper() in CLAUSE_WORDS
+    return None if len(word) < 3 or not word.isalpha() or known else did_you_mean(word, CLAUSE_WORDS)
 
 
 def _token_error(sql: str) -> SqlSyntaxError:

@@ -20,6 +20,14 @@ T = TypeVar("T")
 E = TypeVar("E", bound=exp.Expr)
 
 _MISSING_OPERAND = re.compile(r"Required (?:argument|keyword):? '\w+' missing for")
+_OPERAND_ENDS = {
+    TokenType.VAR,
+    TokenType.IDENTIFIER,
+    TokenType.STRING,
+    TokenType.NUMBER,
+    TokenType.R_PAREN,
+    TokenType.R_BRACKET,
+}
 _EXPECTING = re.compile(r"Expect(?:ing|ed) (.+)")
 
 
@@ -85,8 +93,8 @@ class TokenParser(Parser):
     ) -> ParseError:
         """An error at ``token``, else at the next token.
 
-        ``errors[0]`` also holds the offsets ``start`` and ``end``, the ``previous`` token's
-        text and the ``candidates``: words that would have been right here.
+        ``errors[0]`` also holds the offsets ``start`` and ``end``, what was read as an ``alias`` just before (text,
+        start, end), and the ``candidates``: words that would have been right here.
         """
         found = token or self._curr
         place = found or (self._tokens[-1] if self._tokens else Token(TokenType.SENTINEL, ""))
@@ -98,16 +106,24 @@ class TokenParser(Parser):
             col=place.col,
             highlight=self.sql[place.start : place.end + 1] if found else "",
         )
-        previous = self._tokens[self._index - 1].text if 0 < self._index <= len(self._tokens) else ""
         error.errors[0].update(
             {
                 "start": place.start if found else end,
                 "end": end,
-                "previous": previous,
+                "alias": self._alias_before(),
                 "candidates": list(candidates),
             }
         )
         return error
+
+    def _alias_before(self) -> tuple[str, int, int] | None:
+        """The token before this one if it followed an operand, as an alias does."""
+        if not 2 <= self._index <= len(self._tokens):
+            return None
+        operand, alias = self._tokens[self._index - 2], self._tokens[self._index - 1]
+        if alias.token_type != TokenType.VAR or operand.token_type not in _OPERAND_ENDS:
+            return None
+        return alias.text, alias.start, alias.end
 
     # --- words and tokens ---
 

@@ -29,7 +29,7 @@ from .nodes import (
     WithOptions,
 )
 from .parse_queries import QueryParser
-from .words import SAFE_NAME
+from .parse_types import TYPE_NAMES
 
 _LIKE_ANY = ("ALL", "CONSTRAINTS", "DISTRIBUTION", "PARTITIONS")
 _LIKE_MERGED = ("GENERATED", "METADATA", "OPTIONS", "WATERMARKS")
@@ -103,6 +103,15 @@ class CreateParser(QueryParser):
             properties.append(self._table_like())
         if self._match(TokenType.ALIAS):
             create.set("expression", self._query("a query after AS"))
+        else:
+            self._refuse_bare_names(create.this)
+
+    def _refuse_bare_names(self, table: exp.Expr) -> None:
+        """A list of names without types only orders the columns of a query."""
+        for item in table.expressions:
+            if isinstance(item, exp.Identifier):
+                following = next(t for t in self._tokens if t.start > item.meta["end"])
+                raise self._error("expected a data type", following, candidates=TYPE_NAMES)
 
     def _table_clauses(self, properties: list[exp.Expr]) -> None:
         """COMMENT, DISTRIBUTED, PARTITIONED BY, USING CONNECTION and WITH, each once, in Flink's order or
@@ -235,12 +244,7 @@ class CreateParser(QueryParser):
         raise self._error("expected NOT ENFORCED after PRIMARY KEY")
 
     def _column_definition(self) -> exp.Expr:
-        """A column; any word may be its name here, for nothing else can stand in its place."""
-        token = self._curr
-        if not token or not (token.token_type == TokenType.IDENTIFIER or SAFE_NAME.match(token.text)):
-            raise self._error("expected a column, WATERMARK, PRIMARY KEY or CONSTRAINT")
-        self._advance()
-        name = self._identifier_expression()
+        name = self._name("a column, WATERMARK, PRIMARY KEY or CONSTRAINT")
         if self._curr.token_type in (TokenType.COMMA, TokenType.R_PAREN):
             return name
         if self._match(TokenType.ALIAS):

@@ -15,7 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from .literals import decode_escape_string, decode_unicode_string
 from .parse_types import TypeParser
-from .words import SAFE_NAME, needs_quotes
+from .words import needs_quotes
 
 _LITERAL_TYPES = {TokenType.DATE: "DATE", TokenType.TIME: "TIME", TokenType.TIMESTAMP: "TIMESTAMP"}
 _JSON_KINDS = ("VALUE", "SCALAR", "ARRAY", "OBJECT")
@@ -162,7 +162,7 @@ class ExpressionParser(TypeParser):
         else:
             items = self._parse_csv(self._parse_disjunction)
             if not items:
-                raise self._error("expected a list of values or a query after IN (")
+                raise self._error("expected values or a query in IN (...)")
             node = exp.In(this=this, expressions=items)
         self._match_r_paren()
         return self.expression(node)
@@ -273,11 +273,8 @@ class ExpressionParser(TypeParser):
         member: exp.Expr
         if self._match(TokenType.STAR):
             member = self.expression(exp.Star(), token)
-        elif token and (token.token_type == TokenType.IDENTIFIER or SAFE_NAME.match(token.text)):
-            self._advance()
-            member = self._identifier_expression()
         else:
-            raise self._error("expected a field, a function or * after '.'")
+            member = self._name("a field, a function or * after '.'")
         if isinstance(this, exp.Column) and not this.args.get("catalog"):
             parts = {
                 "this": member,

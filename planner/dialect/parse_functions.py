@@ -167,7 +167,7 @@ class FunctionParser(ExpressionParser):
             return self._span(ModelArgument(this=self._object_name("a model name")), token)
         if self._match(TokenType.DEFAULT):
             return self.expression(exp.var("DEFAULT"), token)
-        value = self._parse_disjunction() or self._parse_select()
+        value = self._parse_disjunction()
         if isinstance(value, exp.Subquery) and self._curr.token_type in (
             TokenType.PARTITION_BY,
             TokenType.ORDER_BY,

@@ -212,6 +212,8 @@ class QueryParser(TableParser):
     def _parse_alias(self, this: exp.Expr | None, explicit: bool = False) -> exp.Expr | None:
         if this is None:
             return None
+        if isinstance(this, exp.Star) or isinstance(this.this, exp.Star):
+            return this  # * has no alias
         alias: exp.Expr | None
         if self._match(TokenType.ALIAS):
             alias = self._name("a name after AS")

@@ -209,9 +209,10 @@ class StatementParser(AlterParser):
         if self._take("PLAN"):
             self._need_token(TokenType.FOR, "FOR")
         else:
-            while self._match_texts(EXPLAIN_DETAILS, advance=False):
+            more = self._match_texts(EXPLAIN_DETAILS, advance=False)
+            while more:
                 details.append(self._need_any(*EXPLAIN_DETAILS))
-                self._match(TokenType.COMMA)
+                more = self._match(TokenType.COMMA)
         return ExplainStatement(this=self._explained(), details=details or None)
 
     def _explained(self) -> exp.Expr:
@@ -342,6 +343,8 @@ class StatementParser(AlterParser):
             raise self._error(f"expected {what}")
         while self._curr and self._curr.token_type not in ends:
             self._advance()
+            if TokenType.EQ in ends and self._curr.token_type not in ends and not self._is_connected():
+                break  # a key has no blanks
         text = self.sql[start.start : self._prev.end + 1]
         return self._span(exp.Literal.string(text), start)
 

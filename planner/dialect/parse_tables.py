@@ -43,6 +43,8 @@ class TableParser(PatternParser):
             join.set("on", self._condition())
         elif self._match(TokenType.USING):
             join.set("using", self._csv_in_parens(lambda: self._name("a column name")))
+        elif not method and kind != "CROSS":
+            raise self._error("expected ON or USING", candidates=("ON", "USING"))
         return self._span(join, token)
 
     # sqlglot's builders (``select(...).join("u", dialect="flink")``) come in through these names

@@ -308,4 +308,4 @@ cat.f(a) OVER (ORDER BY ts)
 
 cat.f(a) FILTER (WHERE b)
 
-a.select.b
+a.`select`.b
