@@ -12,7 +12,15 @@ from streamsql.errors import ValidationError
 
 from .table import Column, TableDefinition
 
-FEATURES = ("CONSTRAINTS", "DISTRIBUTION", "PARTITIONS", "GENERATED", "METADATA", "OPTIONS", "WATERMARKS")
+FEATURES: tuple[str, ...] = (
+    "CONSTRAINTS",
+    "DISTRIBUTION",
+    "PARTITIONS",
+    "GENERATED",
+    "METADATA",
+    "OPTIONS",
+    "WATERMARKS",
+)
 _MAY_OVERWRITE = ("GENERATED", "METADATA", "OPTIONS", "WATERMARKS")
 
 
@@ -33,7 +41,7 @@ def like_strategies(rules: Iterable[tuple[str, str]]) -> dict[str, str]:
                 hint=f"use INCLUDING {feature} or EXCLUDING {feature}",
             )
         seen.add(feature)
-    result = dict.fromkeys(FEATURES, "INCLUDING")
+    result: dict[str, str] = dict.fromkeys(FEATURES, "INCLUDING")
     result["OPTIONS"] = "OVERWRITING"
     for strategy, feature in rules:
         if feature == "ALL":

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from sqlglot import exp
 
 from streamsql.datatypes import DataType
 from streamsql.errors import Position
 
-QueryTree = exp.Expr
+QueryTree: TypeAlias = exp.Expr
 """The syntax tree of a query; only the planner looks inside."""
 
 

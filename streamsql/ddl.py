@@ -122,7 +122,7 @@ def _alter_database(statement: AlterDatabase, context: DdlContext) -> StatementR
 
 
 def _simple(name: Name) -> str:
-    if len(name.parts) > 1:
+    if len(name.parts) != 1:
         raise ValidationError(f"'{name}' is not the name of a catalog", position=name.position)
     return name.parts[0]
 

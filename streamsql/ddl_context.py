@@ -30,6 +30,7 @@ class BuiltinFunction(Protocol):
     def deterministic(self) -> bool: ...
     def usage(self) -> Sequence[str]:
         """How it is called, one text a form."""
+        ...
 
 
 @dataclass(frozen=True)

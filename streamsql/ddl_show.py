@@ -103,7 +103,7 @@ def like_regex(pattern: str) -> str:
 def _catalog_name(name: Name | None) -> str | None:
     if name is None:
         return None
-    if len(name.parts) > 1:
+    if len(name.parts) != 1:
         raise ValidationError(f"'{name}' is not the name of a catalog", position=name.position)
     return name.parts[0]
 

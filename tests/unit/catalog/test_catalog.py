@@ -202,7 +202,7 @@ def test_tables_of_running_jobs_come_from_the_hook(manager: CatalogManager) -> N
     ):
         manager.require(manager.resolve(["jobs", "board"]))
     made = table(manager, "jobs", "board")
-    tables = {("board",): made, ("board", "agg"): made}
+    tables: dict[tuple[str, ...], TableDefinition] = {("board",): made, ("board", "agg"): made}
     manager.virtual, manager.virtual_names = tables.get, lambda: tables
     assert manager.get(manager.resolve(["jobs", "board"])) is made
     assert manager.get(manager.resolve(["jobs", "board", "agg"])) is made
