@@ -109,7 +109,11 @@ class _Writer:
         window, width = node.window, len(node.input.schema)
         time = f"c{window.time_column}"
         tz = node.input.schema[window.time_column].type.root is Root.TIMESTAMP_LTZ
-        ms = f"epoch_ms(timezone('{window.zone}', {time}))" if tz and window.zone != "UTC" else f"epoch_ms({time})"
+        ms = (
+            f"epoch_ms(timezone('{window.zone}', {time}))"
+            if tz and window.zone != "UTC"
+            else f"epoch_ms({time})"
+        )
         by = "".join(f"c{i}, " for i in window.partition)
         partition = f"PARTITION BY {by[:-2]} " if by else ""
         lagged = f"SELECT *, {ms} AS t, lag({ms}) OVER ({partition}ORDER BY {ms}) AS p FROM {source} WHERE {time} IS NOT NULL"
@@ -119,7 +123,11 @@ class _Writer:
         end = "make_timestamp((b - 1) * 1000)"
         window_time = f"timezone('{window.zone}', {end})" if tz else end
         columns = [f"c{i}" for i in range(width)]
-        columns += [f"make_timestamp(a * 1000) AS c{width}", f"make_timestamp(b * 1000) AS c{width + 1}", f"{window_time} AS c{width + 2}"]
+        columns += [
+            f"make_timestamp(a * 1000) AS c{width}",
+            f"make_timestamp(b * 1000) AS c{width + 1}",
+            f"{window_time} AS c{width + 2}",
+        ]
         return f"SELECT {', '.join([*columns, 'o'])} FROM ({bounds})"
 
     def _aggregate(self, node: l.Aggregate) -> str:
@@ -128,7 +136,9 @@ class _Writer:
         # keys are renamed in an outer query: a name of the input would hide the new one in GROUP BY
         keys = [f"c{k} AS k{i}" for i, k in enumerate(node.keys)]
         calls = [f"{self._call(c, node.input.schema)} AS a{i}" for i, c in enumerate(node.calls)]
-        renamed = [f"k{i} AS c{i}" for i in range(len(keys))] + [f"a{i} AS c{len(keys) + i}" for i in range(len(calls))]
+        renamed = [f"k{i} AS c{i}" for i in range(len(keys))] + [
+            f"a{i} AS c{len(keys) + i}" for i in range(len(calls))
+        ]
         grouped = f"SELECT {', '.join([*keys, *calls, 'min(o) AS o'])} FROM ({inner}){by}"
         return f"SELECT {', '.join([*renamed, 'o'])} FROM ({grouped})"
 
@@ -152,7 +162,13 @@ class _Writer:
             partition = ", ".join(self.exprs(over.partition, schema))
             order = self._sort_keys(over.order, schema)
             clause = " ".join(
-                x for x in (f"PARTITION BY {partition}" if partition else "", f"ORDER BY {order}" if order else "", over.frame) if x
+                x
+                for x in (
+                    f"PARTITION BY {partition}" if partition else "",
+                    f"ORDER BY {order}" if order else "",
+                    over.frame,
+                )
+                if x
             )
             items.append(f"{self._call(over.call, schema, None)} OVER ({clause}) AS c{len(schema) + n}")
         return f"SELECT {', '.join([*items, 'o'])} FROM ({self.node(node.input)})"
@@ -169,7 +185,9 @@ class _Writer:
         keys = self._sort_keys(node.keys, node.schema)
         order = f"{keys}, o" if keys else "o"
         columns = ", ".join(f"c{i}" for i in range(len(node.schema)))
-        numbered = f"SELECT {columns}, row_number() OVER (ORDER BY {order}) AS o FROM ({self.node(node.input)})"
+        numbered = (
+            f"SELECT {columns}, row_number() OVER (ORDER BY {order}) AS o FROM ({self.node(node.input)})"
+        )
         conditions = [f"o > {node.offset}"] if node.offset else []
         if node.limit is not None:
             conditions.append(f"o <= {node.offset + node.limit}")

@@ -40,7 +40,8 @@ def _source(binder: QueryBinder, source: exp.Expression, left: Bound | None) -> 
         case exp.Table():
             if source.args.get("version") is not None:
                 raise UnsupportedError(
-                    "FOR SYSTEM_TIME AS OF (temporal and lookup joins) is not supported yet", position=binder.position(source)
+                    "FOR SYSTEM_TIME AS OF (temporal and lookup joins) is not supported yet",
+                    position=binder.position(source),
                 )
             node, path = binder.relation(source, _options(binder, source))
             bound = _aliased(binder, source, node, default=path[-1], path=path)
@@ -49,7 +50,9 @@ def _source(binder: QueryBinder, source: exp.Expression, left: Bound | None) -> 
             inner = source.this
             if isinstance(inner, exp.Table | exp.Subquery) and inner.args.get("joins"):
                 node, scope = bind_from(binder, inner, inner.args["joins"])
-                return _aliased(binder, source, node, default="") if source.args.get("alias") else (node, scope)
+                return (
+                    _aliased(binder, source, node, default="") if source.args.get("alias") else (node, scope)
+                )
             node = binder.bind(inner)
             return _nested_joins(binder, _aliased(binder, source, node, default=""), source)
         case exp.Values():
@@ -61,7 +64,9 @@ def _source(binder: QueryBinder, source: exp.Expression, left: Bound | None) -> 
         case MatchedTable():
             raise UnsupportedError("MATCH_RECOGNIZE is not supported yet", position=binder.position(source))
         case _:
-            raise UnsupportedError(f"{type(source).__name__} in FROM is not supported", position=binder.position(source))
+            raise UnsupportedError(
+                f"{type(source).__name__} in FROM is not supported", position=binder.position(source)
+            )
 
 
 def _nested_joins(binder: QueryBinder, bound: Bound, source: exp.Expression) -> Bound:
@@ -69,7 +74,12 @@ def _nested_joins(binder: QueryBinder, bound: Bound, source: exp.Expression) -> 
 
 
 def _aliased(
-    binder: QueryBinder, source: exp.Expression, node: LogicalNode, *, default: str, path: tuple[str, ...] = ()
+    binder: QueryBinder,
+    source: exp.Expression,
+    node: LogicalNode,
+    *,
+    default: str,
+    path: tuple[str, ...] = (),
 ) -> Bound:
     alias = source.args.get("alias")
     name = alias.name if alias is not None and alias.this is not None else ""
@@ -84,7 +94,9 @@ def _options(binder: QueryBinder, table: exp.Table) -> dict[str, str]:
     for hint in table.args.get("hints") or []:
         for call in hint.expressions:
             if call.name.upper() != "OPTIONS":
-                raise UnsupportedError(f"the hint {call.name} is not supported here", position=binder.position(hint))
+                raise UnsupportedError(
+                    f"the hint {call.name} is not supported here", position=binder.position(hint)
+                )
             options.update({o.this.name: o.args["value"].name for o in call.expressions})
     return options
 
@@ -128,7 +140,9 @@ def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
     return node, _with_schema(scope, node.schema)
 
 
-def _using(binder: QueryBinder, left: Scope, right: Scope, names: Sequence[str], join: exp.Join) -> tuple[Expr, Scope]:
+def _using(
+    binder: QueryBinder, left: Scope, right: Scope, names: Sequence[str], join: exp.Join
+) -> tuple[Expr, Scope]:
     joined = left.joined(right)
     width = len(left.schema)
     conditions: list[Expr] = []
@@ -151,7 +165,8 @@ def _join_fields(left: Schema, right: Schema, kind: str) -> tuple[Field, ...]:
 
 def _with_schema(scope: Scope, schema: Schema) -> Scope:
     relations = tuple(
-        Relation(r.alias, Schema(schema.fields[r.offset : r.offset + len(r.schema)]), r.offset, r.path) for r in scope.relations
+        Relation(r.alias, Schema(schema.fields[r.offset : r.offset + len(r.schema)]), r.offset, r.path)
+        for r in scope.relations
     )
     return Scope(relations, scope.hidden)
 
@@ -162,23 +177,32 @@ def _with_schema(scope: Scope, schema: Schema) -> Scope:
 def _lateral(binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, *, outer: bool) -> Bound:
     if isinstance(lateral.this, exp.Unnest):
         return _unnest(binder, lateral.this, lateral, left, outer=outer)
-    raise UnsupportedError("LATERAL with a table function or sub-query is not supported yet", position=binder.position(lateral))
+    raise UnsupportedError(
+        "LATERAL with a table function or sub-query is not supported yet", position=binder.position(lateral)
+    )
 
 
 def _unnest(
     binder: QueryBinder, unnest: exp.Unnest, aliased: exp.Expression, left: Bound | None, *, outer: bool
 ) -> Bound:
     one = Literal(0, INT().not_null())
-    alone = (Values(Schema((Field("ZERO", one.type),)), ((one,),)), Scope((Relation("", Schema((Field("ZERO", one.type),))),), frozenset({0})))
+    alone = (
+        Values(Schema((Field("ZERO", one.type),)), ((one,),)),
+        Scope((Relation("", Schema((Field("ZERO", one.type),))),), frozenset({0})),
+    )
     node, scope = left if left is not None else alone
     expr = binder.expressions(scope).bind(unnest.expressions[0])
     element = expr.type.children[0] if expr.type.children else None
     if expr.type.root is Root.ARRAY and element is not None and element.root is Root.ROW:
-        fields = [Field(n, t.with_nullable(True)) for n, t in zip(element.names, element.children, strict=True)]
+        fields = [
+            Field(n, t.with_nullable(True)) for n, t in zip(element.names, element.children, strict=True)
+        ]
     elif expr.type.root is Root.ARRAY and element is not None:
         fields = [Field("EXPR$0", element.with_nullable(element.nullable or outer))]
     elif expr.type.root is Root.MAP:
-        fields = [Field(n, t.with_nullable(True)) for n, t in zip(("f0", "f1"), expr.type.children, strict=True)]
+        fields = [
+            Field(n, t.with_nullable(True)) for n, t in zip(("f0", "f1"), expr.type.children, strict=True)
+        ]
     elif expr.type.root is Root.MULTISET and element is not None:
         fields = [Field("f0", element.with_nullable(True))]
     else:
@@ -195,6 +219,6 @@ def _unnest(
     name = alias.name if alias is not None and alias.this is not None else ""
     schema = Schema((*node.schema, *fields))
     made = Unnest(schema, node, expr, outer, ordinality)
-    return made, Scope((*scope.relations, Relation(name, Schema(tuple(fields)), len(node.schema))), scope.hidden)
-
-
+    return made, Scope(
+        (*scope.relations, Relation(name, Schema(tuple(fields)), len(node.schema))), scope.hidden
+    )

@@ -74,7 +74,9 @@ class GroupBinder:
 
     def __init__(self, binder: QueryBinder, select: exp.Select, source: LogicalNode, scope: Scope) -> None:
         self.binder = binder
+        self.select = select
         self.source = source
+        self.names: dict[int, str] = {}
         self.keys: list[Expr] = []
         self.calls: list[AggregateCall] = []
         group = select.args.get("group")
@@ -84,7 +86,9 @@ class GroupBinder:
 
     def _key(self, plain: ExpressionBinder, item: exp.Expression) -> list[Expr]:
         if isinstance(item, exp.GroupingSets | exp.Rollup | exp.Cube):
-            raise UnsupportedError(f"{item.key.upper()} is not supported yet", position=self.binder.position(item))
+            raise UnsupportedError(
+                f"{item.key.upper()} is not supported yet", position=self.binder.position(item)
+            )
         if isinstance(item, exp.Anonymous) and item.name.upper() in ("TUMBLE", "HOP", "SESSION"):
             name = item.name.upper()
             raise UnsupportedError(
@@ -97,7 +101,9 @@ class GroupBinder:
         if isinstance(item, exp.Paren) and isinstance(item.this, exp.Tuple):
             return self._key(plain, item.this)
         if isinstance(item, exp.Literal) and not item.is_string:
-            raise self.binder.error(item, f"GROUP BY {item.name} groups by a constant", "write the column's name")
+            raise self.binder.error(
+                item, f"GROUP BY {item.name} groups by a constant", "write the column's name"
+            )
         return [plain.bind(item)]
 
     def collect(self, call: AggregateCall, node: exp.Expression) -> Expr:
@@ -125,7 +131,9 @@ class GroupBinder:
 
         keys = [column(k, f"$g{i}") for i, k in enumerate(self.keys)]
         key_columns = [k.index for k in keys if isinstance(k, InputRef)]
-        calls = [c.map_inputs(lambda e: e if is_constant(e) else column(e, f"$f{len(names)}")) for c in self.calls]
+        calls = [
+            c.map_inputs(lambda e: e if is_constant(e) else column(e, f"$f{len(names)}")) for c in self.calls
+        ]
         from .binder import project
 
         base = project(self.source, exprs, names) if exprs else self.source
@@ -139,8 +147,9 @@ class GroupBinder:
             fields.append(replace(base.schema[k], time=base.schema[k].time if keeps_time else None))
         taken = {f.name for f in fields}
         for i, c in enumerate(calls):
-            name = f"$agg{i}"
-            assert name not in taken
+            name = self.names.get(i, f"EXPR${i}")
+            name = name if name not in taken else f"{name}${i}"
+            taken.add(name)
             nullable = c.type.nullable or (not keys and c.function.name != "COUNT")
             fields.append(Field(name, c.type.with_nullable(nullable)))
         return Aggregate(Schema(tuple(fields)), base, tuple(key_columns), tuple(calls))
@@ -150,21 +159,26 @@ class GroupBinder:
         if expr in self.keys:
             return InputRef(self.keys.index(expr), expr.text(), expr.type)
         if isinstance(expr, AggregateRef):
-            return InputRef(len(self.keys) + expr.index, f"$agg{expr.index}", expr.type)
+            return InputRef(len(self.keys) + expr.index, self.names.get(expr.index, f"EXPR${expr.index}"), expr.type)
         if isinstance(expr, OverRef):
             return expr
         if isinstance(expr, InputRef):
-            raise ValidationError(
+            where = next((c for c in self.select.find_all(exp.Column) if c.name == expr.name), None)
+            raise self.binder.error(
+                where,
                 f"column '{expr.name}' is neither in GROUP BY nor inside an aggregate",
-                hint=f"add {expr.name} to GROUP BY, or aggregate it, as in MAX({expr.name})",
+                f"add {expr.name} to GROUP BY, or aggregate it, as in MAX({expr.name})",
             )
         children = expr.children
         return expr.with_children(tuple(self.rewrite(c) for c in children)) if children else expr
 
     def finish(
-        self, exprs: list[Expr], conditions: list[Expr], late: list[Expr], order: list[SortKey]
+        self, names: list[str], exprs: list[Expr], conditions: list[Expr], late: list[Expr], order: list[SortKey]
     ) -> tuple[LogicalNode, tuple[list[Expr], list[Expr], list[Expr], list[SortKey]]]:
-        """The Aggregate node and everything above rewritten over it."""
+        """The Aggregate node and everything above rewritten over it; aggregates take the names of the select list."""
+        for name, e in zip(names, exprs, strict=True):
+            if isinstance(e, AggregateRef):
+                self.names.setdefault(e.index, name)
         node = self.build()
         return node, (
             [self.rewrite(e) for e in exprs],
@@ -178,7 +192,12 @@ class OverBinder:
     """Binds the expressions of one SELECT, aggregates and window functions included."""
 
     def __init__(
-        self, binder: QueryBinder, select: exp.Select, source: LogicalNode, scope: Scope, grouped: GroupBinder | None
+        self,
+        binder: QueryBinder,
+        select: exp.Select,
+        source: LogicalNode,
+        scope: Scope,
+        grouped: GroupBinder | None,
     ) -> None:
         self.binder = binder
         self.grouped = grouped
@@ -201,7 +220,9 @@ class OverBinder:
         name = node.args.get("alias")
         if name is not None:
             if name.name not in self.windows:
-                raise self.binder.error(node, f"window '{name.name}' is not defined", "add WINDOW " + name.name + " AS (…)")
+                raise self.binder.error(
+                    node, f"window '{name.name}' is not defined", "add WINDOW " + name.name + " AS (…)"
+                )
             spec = self.windows[name.name]
         partition = tuple(self._expressions.bind(e) for e in spec.args.get("partition_by") or [])
         order_node = spec.args.get("order")
@@ -278,4 +299,3 @@ class _SelectExpressions(ExpressionBinder):
     def on_over(self, node: exp.Expression) -> Expr:
         assert isinstance(node, exp.Window)
         return self._owner.collect(node)
-

@@ -26,7 +26,9 @@ def bind_insert(statement: Insert, context: BindContext) -> Sink:
     if statement.overwrite:
         raise UnsupportedError("INSERT OVERWRITE is not supported", hint="use INSERT INTO")
     if statement.on_conflict is not None:
-        raise UnsupportedError(f"ON CONFLICT {statement.on_conflict} is not supported yet", hint="leave it out")
+        raise UnsupportedError(
+            f"ON CONFLICT {statement.on_conflict} is not supported yet", hint="leave it out"
+        )
     path = context.resolve(statement.target.parts)
     table = context.catalog.require(path, position=statement.target.position)
     if isinstance(table, ViewDefinition):
@@ -34,17 +36,26 @@ def bind_insert(statement: Insert, context: BindContext) -> Sink:
     options = table_options(table, statement.options)
     if not options.connector.sink:
         raise ValidationError(
-            f"table {path} (connector '{options.connector.name}') cannot be written", position=statement.target.position
+            f"table {path} (connector '{options.connector.name}') cannot be written",
+            position=statement.target.position,
         )
     node = QueryBinder(context, statement.sql).bind(statement.query)
-    return Sink(_schema(table), _matched(table, statement, node, context), table, options, tuple(sorted(statement.options.items())))
+    return Sink(
+        _schema(table),
+        _matched(table, statement, node, context),
+        table,
+        options,
+        tuple(sorted(statement.options.items())),
+    )
 
 
 def _schema(table: TableDefinition) -> Schema:
     return Schema(tuple(Field(c.name, c.type) for c in table.sink_columns if c.type is not None))
 
 
-def _matched(table: TableDefinition, statement: Insert, node: LogicalNode, context: BindContext) -> LogicalNode:
+def _matched(
+    table: TableDefinition, statement: Insert, node: LogicalNode, context: BindContext
+) -> LogicalNode:
     """The query's rows in the sink's columns, in order; columns not named get NULL."""
     static = {name.name: value for name, value in statement.partition if value is not None}
     targets = _targets(table, statement.columns, set(static))
@@ -64,7 +75,10 @@ def _matched(table: TableDefinition, statement: Insert, node: LogicalNode, conte
     for name, value in static.items():
         column = next((c for c in table.sink_columns if c.name == name), None)
         if column is None or name not in table.partition_keys:
-            raise ValidationError(f"'{name}' is not a partition column of {table.path}", hint=did_you_mean(name, table.partition_keys))
+            raise ValidationError(
+                f"'{name}' is not a partition column of {table.path}",
+                hint=did_you_mean(name, table.partition_keys),
+            )
         assert value is not None
         given[name] = _assign(table, column, binder.expressions(Scope(())).bind(value))
     exprs, names = [], []
@@ -73,7 +87,9 @@ def _matched(table: TableDefinition, statement: Insert, node: LogicalNode, conte
         exprs.append(given.get(column.name) or Literal(None, column.type.with_nullable(True)))
         names.append(column.name)
         if column.name not in given and not column.type.nullable:
-            raise ValidationError(f"column '{column.name}' of {table.path} is NOT NULL and the INSERT gives it no value")
+            raise ValidationError(
+                f"column '{column.name}' of {table.path} is NOT NULL and the INSERT gives it no value"
+            )
     return project(node, exprs, names)
 
 
@@ -91,7 +107,9 @@ def _targets(table: TableDefinition, columns: Sequence[Ident], static: set[str])
             )
         if not column.is_persisted:
             kind = "a computed column" if column.is_computed else "a virtual metadata column"
-            raise ValidationError(f"'{ident.name}' is {kind} of {table.path} and cannot be written", position=ident.position)
+            raise ValidationError(
+                f"'{ident.name}' is {kind} of {table.path} and cannot be written", position=ident.position
+            )
         if column in found:
             raise ValidationError(f"column '{ident.name}' is named twice", position=ident.position)
         found.append(column)

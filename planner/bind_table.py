@@ -28,7 +28,9 @@ class _Layer:
     times: list[str | None]
 
 
-def bind_table(table: TableDefinition, bind: BindText, overrides: Mapping[str, str] | None = None) -> LogicalNode:
+def bind_table(
+    table: TableDefinition, bind: BindText, overrides: Mapping[str, str] | None = None
+) -> LogicalNode:
     """The rows of ``table`` with all its declared columns in declared order."""
     options = table_options(table, overrides)
     stored = [*table.physical_columns, *table.metadata_columns]
@@ -67,7 +69,9 @@ def _columns(table: TableDefinition, scan: Scan, bind: BindText) -> _Layer:
             expr = bind(column.expression, scope)
         except StreamSqlError as e:
             raise ValidationError(
-                f"computed column '{column.name}' of {table.path}: {e.message}", hint=e.hint, position=e.position
+                f"computed column '{column.name}' of {table.path}: {e.message}",
+                hint=e.hint,
+                position=e.position,
             ) from None
         names.append(column.name)
         exprs.append(expr)
@@ -93,9 +97,13 @@ def _watermark(table: TableDefinition, node: LogicalNode, bind: BindText) -> Log
     try:
         expression = bind(spec.expression, Scope.of(node.schema, table.path.name))
     except StreamSqlError as e:
-        raise ValidationError(f"watermark of {table.path}: {e.message}", hint=e.hint, position=e.position) from None
+        raise ValidationError(
+            f"watermark of {table.path}: {e.message}", hint=e.hint, position=e.position
+        ) from None
     if not expression.type.is_timestamp:
-        raise ValidationError(f"the watermark of {table.path} has type {expression.type}, expected a timestamp")
+        raise ValidationError(
+            f"the watermark of {table.path} has type {expression.type}, expected a timestamp"
+        )
     fields = list(node.schema)
     fields[column] = replace(fields[column], time=ROWTIME)
     return Watermark(Schema(tuple(fields)), node, column, expression)
@@ -107,4 +115,3 @@ def check_expressions(table: TableDefinition, bind: BindText) -> TableDefinition
     types = {f.name: f.type for f in node.schema}
     columns = tuple(replace(c, type=types[c.name]) if c.is_computed else c for c in table.columns)
     return replace(table, columns=columns)
-

@@ -39,7 +39,9 @@ def bind_window(binder: QueryBinder, call: exp.Anonymous, kind: str) -> LogicalN
     arguments = _arguments(binder, call, kind)
     source, partition_by = _data(binder, arguments["DATA"], kind)
     time = _time_column(binder, source, arguments["TIMECOL"])
-    lengths = {n: _milliseconds(binder, arguments[n], n) for n in WINDOW_FUNCTIONS[kind].names if n in arguments}
+    lengths = {
+        n: _milliseconds(binder, arguments[n], n) for n in WINDOW_FUNCTIONS[kind].names if n in arguments
+    }
     size = lengths.get("SIZE", lengths.get("GAP", 0))
     step = lengths.get("SLIDE", lengths.get("STEP", 0))
     _check_lengths(binder, call, kind, size, step)
@@ -60,7 +62,9 @@ def _arguments(binder: QueryBinder, call: exp.Anonymous, kind: str) -> dict[str,
         if isinstance(argument, exp.Kwarg):
             name = argument.this.name.upper()
             if name not in names:
-                raise binder.error(argument, f"{kind} has no argument {name}", f"arguments: {', '.join(names)}")
+                raise binder.error(
+                    argument, f"{kind} has no argument {name}", f"arguments: {', '.join(names)}"
+                )
             found[name] = argument.expression
         elif i < len(names):
             found[names[i]] = argument
@@ -75,7 +79,9 @@ def _arguments(binder: QueryBinder, call: exp.Anonymous, kind: str) -> dict[str,
 
 def _data(binder: QueryBinder, argument: exp.Expression, kind: str) -> tuple[LogicalNode, tuple[int, ...]]:
     if not isinstance(argument, TableArgument):
-        raise binder.error(argument, f"the first argument of {kind} must be TABLE t", f"write {kind}(TABLE t, …)")
+        raise binder.error(
+            argument, f"the first argument of {kind} must be TABLE t", f"write {kind}(TABLE t, …)"
+        )
     inner = argument.this
     if isinstance(inner, exp.Table):
         node, _ = binder.relation(inner, {})
@@ -84,7 +90,11 @@ def _data(binder: QueryBinder, argument: exp.Expression, kind: str) -> tuple[Log
     partition = []
     for column in argument.args.get("partition_by") or []:
         if column.name not in node.schema.names:
-            raise binder.error(column, f"PARTITION BY {column.name}: the table has no such column", ", ".join(node.schema.names))
+            raise binder.error(
+                column,
+                f"PARTITION BY {column.name}: the table has no such column",
+                ", ".join(node.schema.names),
+            )
         partition.append(node.schema.index(column.name))
     if partition and kind != "SESSION":
         raise binder.error(argument, f"{kind} takes no PARTITION BY", "group by the column instead")
@@ -98,7 +108,9 @@ def _time_column(binder: QueryBinder, source: LogicalNode, argument: exp.Express
     if name not in source.schema.names:
         from streamsql.errors import did_you_mean
 
-        raise binder.error(argument, f"the table has no column '{name}'", did_you_mean(name, source.schema.names))
+        raise binder.error(
+            argument, f"the table has no column '{name}'", did_you_mean(name, source.schema.names)
+        )
     i = source.schema.index(name)
     field = source.schema[i]
     if field.time not in (ROWTIME, PROCTIME):

@@ -196,7 +196,7 @@ class QueryBinder:
         order = self._order_keys(select, names, exprs, bind)
         node = source
         if grouped is not None:
-            node, (exprs, conditions, late, order) = grouped.finish(exprs, conditions, late, order)
+            node, (exprs, conditions, late, order) = grouped.finish(names, exprs, conditions, late, order)
         for c in conditions:
             node = Filter(node.schema, node, c)
         node, exprs, late, order = over.finish(node, exprs, late, order)

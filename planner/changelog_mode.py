@@ -49,7 +49,11 @@ def _needs_before(node: p.PhysicalNode, child: p.PhysicalNode, wanted: bool) -> 
 
 def _takes_upserts(sink: p.Sink, child: p.PhysicalNode) -> bool:
     modes = sink.options.connector.sink_modes
-    same_key = child.upsert_key is not None and sink.primary_key is not None and set(child.upsert_key) == set(sink.primary_key)
+    same_key = (
+        child.upsert_key is not None
+        and sink.primary_key is not None
+        and set(child.upsert_key) == set(sink.primary_key)
+    )
     return ChangelogMode.UPSERT in modes and same_key and not _is_cdc(sink)
 
 
@@ -100,16 +104,26 @@ def _rebuild(node: p.PhysicalNode, needs: dict[int, bool], done: dict[int, p.Phy
         return done[id(node)]
     inputs = tuple(_rebuild(i, needs, done) for i in node.inputs)
     before = needs.get(id(node), False)
-    built = node if all(a is b for a, b in zip(inputs, node.inputs, strict=True)) else node.with_inputs(inputs)
+    built = (
+        node if all(a is b for a, b in zip(inputs, node.inputs, strict=True)) else node.with_inputs(inputs)
+    )
     match built:
         case p.TableSourceScan() if built.mode is ChangelogMode.UPSERT and before:
             if built.upsert_key is None:
-                raise ValidationError(f"table {built.table.path} yields upserts but has no PRIMARY KEY that is read")
+                raise ValidationError(
+                    f"table {built.table.path} yields upserts but has no PRIMARY KEY that is read"
+                )
             built = p.ChangelogNormalize(
-                schema=built.schema, inputs=(built,), mode=ChangelogMode.RETRACT, upsert_key=built.upsert_key, key=built.upsert_key
+                schema=built.schema,
+                inputs=(built,),
+                mode=ChangelogMode.RETRACT,
+                upsert_key=built.upsert_key,
+                key=built.upsert_key,
             )
         case p.GroupAggregate():
-            built = replace(built, mode=ChangelogMode.RETRACT if before or not built.keys else ChangelogMode.UPSERT)
+            built = replace(
+                built, mode=ChangelogMode.RETRACT if before or not built.keys else ChangelogMode.UPSERT
+            )
         case p.Calc() | p.WatermarkAssigner() | p.Sink() | p.Collect() | p.WindowTableFunction():
             built = replace(built, mode=inputs[0].mode)
         case _:
@@ -121,5 +135,3 @@ def _rebuild(node: p.PhysicalNode, needs: dict[int, bool], done: dict[int, p.Phy
 def keys_of(node: p.PhysicalNode) -> list[str] | None:
     """Names of the upsert key's columns."""
     return None if node.upsert_key is None else [node.schema[i].name for i in node.upsert_key]
-
-

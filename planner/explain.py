@@ -25,9 +25,7 @@ def logical_text(roots: Sequence[l.LogicalNode]) -> str:
     return "\n".join(_draw(root, lambda n: "Logical" + n.describe()) for root in roots)
 
 
-def physical_text(
-    roots: Sequence[p.PhysicalNode], *, changelog: bool = False, share: bool = False
-) -> str:
+def physical_text(roots: Sequence[p.PhysicalNode], *, changelog: bool = False, share: bool = False) -> str:
     """The physical plan; ``changelog`` adds ``changelogMode=[…]`` and the upsert key per node.
 
     ``share``: a node read by several consumers is drawn once and then referred to by ``reuse_id``.

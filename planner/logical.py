@@ -185,7 +185,10 @@ class Aggregate(_Unary):
     def describe(self) -> str:
         names = self.input.schema.names
         group = ", ".join(names[k] for k in self.keys)
-        calls = ", ".join(f"{c.text()} AS {f.name}" for c, f in zip(self.calls, self.schema.fields[len(self.keys) :], strict=True))
+        calls = ", ".join(
+            f"{c.text()} AS {f.name}"
+            for c, f in zip(self.calls, self.schema.fields[len(self.keys) :], strict=True)
+        )
         return f"Aggregate(group=[{group}], select=[{calls}])"
 
 
@@ -274,7 +277,9 @@ class OverCall:
     def text(self) -> str:
         partition = ", ".join(e.text() for e in self.partition)
         order = ", ".join(k.text() for k in self.order)
-        return f"{self.call.text()} OVER (PARTITION BY {partition} ORDER BY {order} {self.frame})".replace("  ", " ")
+        return f"{self.call.text()} OVER (PARTITION BY {partition} ORDER BY {order} {self.frame})".replace(
+            "  ", " "
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,5 +349,3 @@ def rewrite_bottom_up(node: LogicalNode, rule: Callable[[LogicalNode], LogicalNo
     if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
         node = node.with_inputs(inputs)
     return rule(node)
-
-

@@ -57,11 +57,16 @@ class TableSourceScan(PhysicalNode):
 
     def fields(self) -> list[tuple[str, str]]:
         path = self.table.path
-        pairs = [("table", f"[{path.catalog}, {path.database}, {path.name}]"), ("fields", ", ".join(self.schema.names))]
+        pairs = [
+            ("table", f"[{path.catalog}, {path.database}, {path.name}]"),
+            ("fields", ", ".join(self.schema.names)),
+        ]
         if self.metadata:
             pairs.append(("metadata", ", ".join(key for _, key in self.metadata)))
         if self.overrides:
-            pairs.append(("hints", "[[OPTIONS options:{" + ", ".join(f"{k}={v}" for k, v in self.overrides) + "}]]"))
+            pairs.append(
+                ("hints", "[[OPTIONS options:{" + ", ".join(f"{k}={v}" for k, v in self.overrides) + "}]]")
+            )
         return pairs
 
 
@@ -90,7 +95,9 @@ class Calc(PhysicalNode):
         def item(name: str, e: Expr) -> str:
             return name if e.text() == name else f"{e.text()} AS {name}"
 
-        pairs = [("select", ", ".join(item(n, e) for n, e in zip(self.schema.names, self.exprs, strict=True)))]
+        pairs = [
+            ("select", ", ".join(item(n, e) for n, e in zip(self.schema.names, self.exprs, strict=True)))
+        ]
         if self.condition is not None:
             pairs.append(("where", self.condition.text()))
         return pairs
@@ -144,7 +151,9 @@ class GroupAggregate(PhysicalNode):
     name = "GroupAggregate"
 
     def fields(self) -> list[tuple[str, str]]:
-        pairs = [("groupBy", ", ".join(self.inputs[0].schema[k].name for k in self.keys))] if self.keys else []
+        pairs = (
+            [("groupBy", ", ".join(self.inputs[0].schema[k].name for k in self.keys))] if self.keys else []
+        )
         pairs.append(("select", _agg_text(self.schema, self.inputs[0].schema, self.keys, self.calls)))
         if self.window_end is not None:
             pairs.append(("emit", "early"))
@@ -173,7 +182,9 @@ class WindowAggregate(PhysicalNode):
         if self.window is not None:
             pairs.append(("window", self.window.text(names)))
         elif self.attached is not None:
-            pairs.append(("window", f"win_start=[{names[self.attached[0]]}], win_end=[{names[self.attached[1]]}]"))
+            pairs.append(
+                ("window", f"win_start=[{names[self.attached[0]]}], win_end=[{names[self.attached[1]]}]")
+            )
         values = [f.name for f, bound in zip(self.schema, self.bounds, strict=True) if bound is None]
         items = [names[k] for k in self.keys]
         items += [f"{c.text()} AS {n}" for c, n in zip(self.calls, values[len(self.keys) :], strict=True)]
@@ -204,7 +215,10 @@ class Sink(PhysicalNode):
 
     def fields(self) -> list[tuple[str, str]]:
         path = self.table.path
-        pairs = [("table", f"[{path.catalog}.{path.database}.{path.name}]"), ("fields", ", ".join(self.schema.names))]
+        pairs = [
+            ("table", f"[{path.catalog}.{path.database}.{path.name}]"),
+            ("fields", ", ".join(self.schema.names)),
+        ]
         if self.primary_key is not None:
             pairs.append(("upsertKey", ", ".join(self.schema[i].name for i in self.primary_key)))
         return pairs
@@ -246,5 +260,3 @@ def _agg_text(output: Schema, source: Schema, keys: Sequence[int], calls: Sequen
     items = [source[k].name for k in keys]
     items += [f"{c.text()} AS {f.name}" for c, f in zip(calls, output.fields[len(keys) :], strict=True)]
     return ", ".join(items)
-
-

@@ -49,7 +49,8 @@ class Scope:
             if len(found) > 1:
                 owners = ", ".join(r.alias for r in self.relations if column in r.schema.names)
                 raise ValidationError(
-                    f"column '{column}' is ambiguous: it is in {owners}", hint=f"write {self.relations[0].alias}.{column}"
+                    f"column '{column}' is ambiguous: it is in {owners}",
+                    hint=f"write {self.relations[0].alias}.{column}",
                 )
             if found:
                 return _descend(found[0], fields)
@@ -68,7 +69,9 @@ class Scope:
 
     def suggest(self) -> list[str]:
         """Every name one could have meant."""
-        return [f.name for r in self.relations for f in r.schema] + [r.alias for r in self.relations if r.alias]
+        return [f.name for r in self.relations for f in r.schema] + [
+            r.alias for r in self.relations if r.alias
+        ]
 
     def star(self, qualifier: str | None = None) -> list[tuple[str, InputRef]] | None:
         """The columns of ``*`` or ``alias.*``; None for an unknown alias."""

@@ -28,7 +28,9 @@ class PhysicalOptions:
     time_zone: str = "UTC"
 
 
-def to_physical(root: l.LogicalNode, options: PhysicalOptions, memo: dict[str, p.PhysicalNode]) -> p.PhysicalNode:
+def to_physical(
+    root: l.LogicalNode, options: PhysicalOptions, memo: dict[str, p.PhysicalNode]
+) -> p.PhysicalNode:
     """The physical tree of one root. ``memo`` is shared by the roots of a job, so that equal sub-plans become one node."""
     return _Converter(options, memo).convert(root)
 
@@ -122,8 +124,13 @@ class _Converter:
     def _windowtable(self, node: l.WindowTable) -> p.PhysicalNode:
         source = self.convert(node.input)
         if source.updating and node.window.kind == "SESSION":
-            raise UnsupportedError("SESSION windows over an updating table are not supported", hint="aggregate an insert-only table")
-        return p.WindowTableFunction(schema=node.schema, inputs=(source,), mode=source.mode, window=node.window)
+            raise UnsupportedError(
+                "SESSION windows over an updating table are not supported",
+                hint="aggregate an insert-only table",
+            )
+        return p.WindowTableFunction(
+            schema=node.schema, inputs=(source,), mode=source.mode, window=node.window
+        )
 
     def _aggregate(self, node: l.Aggregate) -> p.PhysicalNode:
         columns = window_columns(node.input)
@@ -154,7 +161,12 @@ class _Converter:
 
     def _early(self, node: l.Aggregate, keys: Mapping[int, WindowColumns]) -> p.PhysicalNode:
         end = next(k for k, c in keys.items() if c.role == "end")
-        return self._group(node, window_end=node.keys.index(end))
+        grouped = self._group(node, window_end=node.keys.index(end))
+        origin = keys[end].origin
+        if isinstance(origin, l.WindowTable) and origin.window.kind in ("TUMBLE", "HOP"):
+            # the start of a window gives its end, so the key is shorter by one
+            return replace(grouped, upsert_key=tuple(i for i, k in enumerate(node.keys) if k != end))
+        return grouped
 
     def _over_time(
         self, node: l.Aggregate, keys: Mapping[int, WindowColumns], origin: l.WindowTable
@@ -163,7 +175,9 @@ class _Converter:
         base, exprs, condition = self._merge(node.input)
         if base is not origin or (condition is not None and _reads_window(condition, origin)):
             return None
-        used = {k for k in node.keys if k not in keys} | {i for c in node.calls for e in c.inputs for i in _inputs(e)}
+        used = {k for k in node.keys if k not in keys} | {
+            i for c in node.calls for e in c.inputs for i in _inputs(e)
+        }
         if any(_reads_window(exprs[i], origin) for i in used):
             return None
         time = origin.window.time_column
@@ -172,7 +186,9 @@ class _Converter:
         source = self.convert(origin.input)
         filler = InputRef(time, origin.input.schema[time].name, origin.input.schema[time].type)
         columns = [e if i in used else filler for i, e in enumerate(exprs)]
-        partition = [InputRef(i, f.name, f.type) for i in origin.window.partition for f in [origin.input.schema[i]]]
+        partition = [
+            InputRef(i, f.name, f.type) for i in origin.window.partition for f in [origin.input.schema[i]]
+        ]
         assert all(r < width for e in columns for r in _inputs(e))
         names = [f.name if i in used else f"${f.name}" for i, f in enumerate(node.input.schema)]
         fields = [Field(n, e.type) for n, e in zip(names, columns, strict=True)]
@@ -207,7 +223,10 @@ class _Converter:
         attached: tuple[int, int] | None = None,
     ) -> p.PhysicalNode:
         if source.updating and window is not None and window.kind == "SESSION":
-            raise UnsupportedError("SESSION windows over an updating table are not supported", hint="aggregate an insert-only table")
+            raise UnsupportedError(
+                "SESSION windows over an updating table are not supported",
+                hint="aggregate an insert-only table",
+            )
         bounds: list[str | None] = [keys[k].role if k in keys else None for k in node.keys]
         bounds += [None] * len(node.calls)
         return p.WindowAggregate(
@@ -227,7 +246,9 @@ class _Converter:
         inputs = tuple(self.convert(i) for i in node.inputs)
         updating = any(i.updating for i in inputs)
         return p.Union(
-            schema=node.schema, inputs=inputs, mode=ChangelogMode.RETRACT if updating else ChangelogMode.INSERT_ONLY
+            schema=node.schema,
+            inputs=inputs,
+            mode=ChangelogMode.RETRACT if updating else ChangelogMode.INSERT_ONLY,
         )
 
     def _sink(self, node: l.Sink) -> p.PhysicalNode:
@@ -293,4 +314,6 @@ def _refusal(node: l.LogicalNode) -> tuple[str]:
         l.Unnest: "UNNEST in a streaming query",
     }
     found = what.get(type(node), type(node).__name__)
-    return (f"{found} is not supported yet; it works in batch mode (SET 'execution.runtime-mode'='batch') and over finite tables",)
+    return (
+        f"{found} is not supported yet; it works in batch mode (SET 'execution.runtime-mode'='batch') and over finite tables",
+    )

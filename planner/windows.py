@@ -27,7 +27,9 @@ def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
     if isinstance(node, l.Project):
         below = window_columns(node.input)
         return {
-            i: below[e.index] for i, e in enumerate(node.exprs) if isinstance(e, InputRef) and e.index in below
+            i: below[e.index]
+            for i, e in enumerate(node.exprs)
+            if isinstance(e, InputRef) and e.index in below
         }
     if isinstance(node, l.Filter | l.View):
         return window_columns(node.input)

@@ -129,7 +129,9 @@ class Sum(Accumulator):
         context = Context(prec=76, rounding=ROUND_HALF_UP)
         quantum = Decimal(1).scaleb(-self._type.scale)
         values = [
-            None if none or t is None else context.divide(t, Decimal(int(n))).quantize(quantum, context=context)
+            None
+            if none or t is None
+            else context.divide(t, Decimal(int(n))).quantize(quantum, context=context)
             for t, n, none in zip(total.to_pylist(), count, empty, strict=True)
         ]
         return pa.array(values, type=self._type.arrow)
@@ -191,7 +193,9 @@ class Picked(Accumulator):
 def numpy(array: pa.Array, dtype: Any) -> Any:
     """The values as numpy, NULL as 0."""
     if array.null_count:
-        array = pc.fill_null(array, pa.scalar(0, pa.int64()).cast(array.type) if not pa.types.is_boolean(array.type) else False)
+        array = pc.fill_null(
+            array, pa.scalar(0, pa.int64()).cast(array.type) if not pa.types.is_boolean(array.type) else False
+        )
     return array.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
 
 
@@ -212,7 +216,9 @@ def is_distinct(left: pa.Array, right: pa.Array) -> npt.NDArray[np.bool_]:
 def _add_decimal(left: pa.Array, right: pa.Array) -> pa.Array:
     """Exact DECIMAL(38, s) addition. Raises OverflowError beyond 38 digits."""
     wide = pa.decimal256(76, left.type.scale)
-    total = pc.add(left.cast(pa.decimal256(40, left.type.scale)), right.cast(pa.decimal256(40, left.type.scale)))
+    total = pc.add(
+        left.cast(pa.decimal256(40, left.type.scale)), right.cast(pa.decimal256(40, left.type.scale))
+    )
     try:
         return total.cast(wide).cast(left.type)
     except pa.ArrowInvalid as e:

@@ -279,8 +279,7 @@ class _Builder:
         weighted = source.updating
         if not all(is_incremental(c, weighted=weighted) for c in node.calls):
             return self._recompute(node)
-        ordinal = needs_order(node.calls)
-        extra = (["w"] if weighted else []) + (["i"] if ordinal else [])
+        extra = ["w", "i"] if weighted else ["i"]
         rows = self._fused_source(source, extra)
         keys = [f"c{k}" for k in node.keys]
         compile_ = self._compiler(source.schema)
@@ -295,7 +294,7 @@ class _Builder:
         ]
         count = "sum(w)::BIGINT" if weighted else "count(*)"
         head = [f"{_hash(keys)} AS h", *(f"{k} AS k{i}" for i, k in enumerate(keys))]
-        sql = f"SELECT {', '.join([*head, f'{count} AS n', *partials])} FROM {rows}{_group_by(keys)}"
+        sql = f"SELECT {', '.join([*head, f'{count} AS n', 'min(i) AS o', *partials])} FROM {rows}{_group_by(keys)}"
         if not keys:
             sql += " HAVING count(*) > 0"
         config = GroupAggregateConfig(
@@ -304,7 +303,6 @@ class _Builder:
             key_types=tuple(source.schema[k].type.arrow for k in node.keys),
             output=internal_schema(node.schema),
             weighted=weighted,
-            ordinal=ordinal,
             upsert=node.mode is ChangelogMode.UPSERT,
             what=self._what(node),
             distinct=tuple(
@@ -387,8 +385,7 @@ class _Builder:
         compile_ = self._compiler(source.schema)
         partials = [slice_partials(c, compile_, weighted=weighted) for c in node.calls]
         rows_kept = any(x is None for x in partials)
-        ordinal = rows_kept or needs_order(node.calls)
-        extra = (["w"] if weighted else []) + (["i"] if ordinal else [])
+        extra = ["w", "i"] if weighted else ["i"]
         rows = self._fused_source(source, extra)
         window, slice_sql = self._window(node, source.schema)
         stages = (
@@ -405,7 +402,6 @@ class _Builder:
                 output=internal_schema(node.schema),
                 bounds=self._bounds(node),
                 weighted=weighted,
-                ordinal=ordinal,
                 window=window,
                 what=self._what(node),
                 proctime=node.window is not None and node.window.proctime,
@@ -465,6 +461,7 @@ class _Builder:
             [
                 *(pa.field(n, t) for n, (_, t) in zip(names, keys, strict=True)),
                 pa.field("n", pa.int64()),
+                pa.field("o", pa.int64()),
                 *(pa.field(n, c.type) for n, c, _ in flat),
             ]
         )
@@ -473,6 +470,7 @@ class _Builder:
             f"{'count(*)' if weighted else count} AS rows",
             *select_keys,
             f"{count} AS n",
+            "min(i) AS o",
         ]
         first += [f"{c.sql} AS {n}" for n, c, _ in flat]
         grouping = ["slice", *names]
@@ -480,6 +478,7 @@ class _Builder:
             "win",
             *names,
             "sum(n)::BIGINT AS n",
+            "min(o) AS o",
             *(f"{c.merge.format(p=n, next=nxt)} AS {n}" for n, c, nxt in flat),
         ]
         by = ", ".join(["win", *names])
@@ -491,7 +490,7 @@ class _Builder:
         return {
             "partial_sql": f"SELECT {', '.join(first)} FROM {rows} GROUP BY {', '.join(grouping)}",
             "merge_sql": inner,
-            "final_sql": f"SELECT {', '.join(['win', *names, *values])} FROM ({inner}) WHERE n > 0 ORDER BY win",
+            "final_sql": f"SELECT {', '.join(['win', *names, *values])} FROM ({inner}) WHERE n > 0 ORDER BY win, o",
             "partial": partial,
         }
 
@@ -506,10 +505,10 @@ class _Builder:
         )
         columns = [f"c{i}" for i in used]
         keys = self._final_keys(node)
-        ordered = needs_order(node.calls)
-        order = "i" if ordered else "0::BIGINT"
+        # equal insertions are kept once where nothing depends on their order; their place is that of the first
+        each = needs_order(node.calls) and not weighted
         weight = "sum(w)::BIGINT" if weighted else "count(*)"
-        by = ", ".join(["slice", *columns, *(["i"] if ordered and not weighted else [])])
+        by = ", ".join(["slice", *columns, *(["i"] if each else [])])
         compile_ = self._compiler(source)
         partial = pa.schema(
             [
@@ -518,10 +517,11 @@ class _Builder:
                 pa.field("i", pa.int64()),
             ]
         )
-        first = [f"{slice_sql} AS slice", "count(*) AS rows", *columns, f"{weight} AS w"]
-        first.append(f"{'min(i)' if ordered else order} AS i")
-        merged_by = ", ".join(["win", *columns, *(["i"] if ordered and not weighted else [])])
-        merged = f"SELECT {', '.join(['win', *columns, 'sum(w)::BIGINT AS w', 'min(i) AS i' if weighted or not ordered else 'i'])} FROM {{input}} GROUP BY {merged_by} HAVING sum(w) <> 0"
+        place = "i" if each else "min(i) AS i"
+        first = [f"{slice_sql} AS slice", "count(*) AS rows", *columns, f"{weight} AS w", place]
+        merged_by = ", ".join(["win", *columns, *(["i"] if each else [])])
+        merged_items = ", ".join(["win", *columns, "sum(w)::BIGINT AS w", place])
+        merged = f"SELECT {merged_items} FROM {{input}} GROUP BY {merged_by} HAVING sum(w) <> 0"
         expanded = f"SELECT * EXCLUDE (w), unnest(range(w)) FROM ({merged}) WHERE w > 0"
         values = [f"{batch_sql(c, compile_, 'i')} AS v{j}" for j, c in enumerate(node.calls)]
         key_names = [k for k, _ in keys]
@@ -529,7 +529,7 @@ class _Builder:
             "partial_sql": f"SELECT {', '.join(first)} FROM {rows} GROUP BY {by}",
             "merge_sql": merged,
             "final_sql": f"SELECT {', '.join(['win', *(f'{k} AS k{i}' for i, k in enumerate(key_names)), *values])} "
-            f"FROM ({expanded}) GROUP BY {', '.join(['win', *key_names])} ORDER BY win",
+            f"FROM ({expanded}) GROUP BY {', '.join(['win', *key_names])} ORDER BY win, min(i)",
             "partial": partial,
         }
 

@@ -30,7 +30,12 @@ def is_incremental(call: AggregateCall, *, weighted: bool) -> bool:
         return False
     if name in LINEAR:
         return not any(t.type.is_interval for t in call.args)
-    comparable = not (call.type.is_nested or call.type.is_approximate or call.type.is_interval or call.type.root is Root.BOOLEAN)
+    comparable = not (
+        call.type.is_nested
+        or call.type.is_approximate
+        or call.type.is_interval
+        or call.type.root is Root.BOOLEAN
+    )
     return name in INSERT_ONLY and not weighted and (comparable or name.endswith("VALUE"))
 
 
@@ -143,12 +148,20 @@ def slice_partials(call: AggregateCall, compile_: Compile, *, weighted: bool) ->
     name = call.function.name
     if name == "COUNT":
         present = [f"{a} IS NOT NULL" for a, e in zip(args, call.args, strict=True) if e.type.nullable]
-        return [Partial(_count_sql(where(condition, *present), weighted=weighted), pa.int64(), "sum({p})::BIGINT")]
+        return [
+            Partial(_count_sql(where(condition, *present), weighted=weighted), pa.int64(), "sum({p})::BIGINT")
+        ]
     x = args[0]
     valid = where(condition, f"{x} IS NOT NULL")
     if name in ("SUM", "AVG"):
         total = sum_type(call)
-        cast = f"DECIMAL(38,{total.scale})" if pa.types.is_decimal(total) else "DOUBLE" if pa.types.is_floating(total) else "BIGINT"
+        cast = (
+            f"DECIMAL(38,{total.scale})"
+            if pa.types.is_decimal(total)
+            else "DOUBLE"
+            if pa.types.is_floating(total)
+            else "BIGINT"
+        )
         return [
             Partial(_sum_sql(call, x, where(condition), weighted=weighted), total, f"sum({{p}})::{cast}"),
             Partial(_count_sql(valid, weighted=weighted), pa.int64(), "sum({p})::BIGINT"),
@@ -182,19 +195,25 @@ def _average(call: AggregateCall, total: str, count: str) -> str:
     if t.root is Root.DECIMAL:
         scale = call.type.scale
         # exact: scale up, divide integers, round half away from zero, scale down
-        scaled = f"({total}::DECIMAL(38,{t.scale}) * {10 ** (scale - t.scale)}::HUGEINT)" if scale > t.scale else total
+        scaled = (
+            f"({total}::DECIMAL(38,{t.scale}) * {10 ** (scale - t.scale)}::HUGEINT)"
+            if scale > t.scale
+            else total
+        )
         units = f"({scaled} * {10**t.scale})::HUGEINT" if t.scale else f"{scaled}::HUGEINT"
         rounded = f"(sign({units}) * ((abs({units}) * 2 + {count}) // (2 * {count})))"
-        return f"({rounded}::DECIMAL(38,0) / {10**scale}::DECIMAL(38,0))" if scale == 0 else _unscale(rounded, scale)
+        return (
+            f"({rounded}::DECIMAL(38,0) / {10**scale}::DECIMAL(38,0))"
+            if scale == 0
+            else _unscale(rounded, scale)
+        )
     return f"(sign({total}) * (abs({total}::HUGEINT) // {count}))"
 
 
 def _unscale(units: str, scale: int) -> str:
     """A HUGEINT of 10^-scale units as DECIMAL(38, scale), through text so that no digit is lost."""
     digits = f"lpad(abs({units})::VARCHAR, {scale + 1}, '0')"
-    return (
-        f"(CASE WHEN {units} < 0 THEN '-' ELSE '' END || left({digits}, -{scale}) || '.' || right({digits}, {scale}))"
-    )
+    return f"(CASE WHEN {units} < 0 THEN '-' ELSE '' END || left({digits}, -{scale}) || '.' || right({digits}, {scale}))"
 
 
 # -- whole groups --------------------------------------------------------------------------------------------------

@@ -50,8 +50,10 @@ class FragmentCompiler:
         end_ms = window_ends_sql(window, local)
         columns = ", ".join(window_bounds_sql(window, "we", width, tz=self._tz(node)))
         start = f"SELECT {base}, unnest({end_ms}) AS we FROM {source} WHERE c{window.time_column} IS NOT NULL"
-        return f"SELECT {base}, {columns} FROM ({start})" if not extra else (
-            f"SELECT {', '.join(internal_names(width))}, {columns}, {', '.join(extra)} FROM ({start})"
+        return (
+            f"SELECT {base}, {columns} FROM ({start})"
+            if not extra
+            else (f"SELECT {', '.join(internal_names(width))}, {columns}, {', '.join(extra)} FROM ({start})")
         )
 
     @staticmethod

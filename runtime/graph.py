@@ -55,7 +55,9 @@ class Graph:
         for vertex in self.vertices:
             vertex.operator.open(vertex.context)
 
-    def step(self, sources: Sequence[SourceEdge], now_ms: int, check: Callable[[], None] | None = None) -> None:
+    def step(
+        self, sources: Sequence[SourceEdge], now_ms: int, check: Callable[[], None] | None = None
+    ) -> None:
         """Push one micro-batch of each source through every operator."""
         outputs: list[ChangelogBatch | None] = []
         for vertex in self.vertices:
@@ -66,7 +68,9 @@ class Graph:
             for i in vertex.inputs:
                 edge = sources[-1 - i] if i < 0 else None
                 inputs.append(outputs[i] if edge is None else edge.batch)
-                watermark = min(watermark, self.vertices[i].output_watermark if edge is None else edge.watermark)
+                watermark = min(
+                    watermark, self.vertices[i].output_watermark if edge is None else edge.watermark
+                )
             outputs.append(self._run(vertex, inputs, watermark, now_ms))
 
     @staticmethod

@@ -58,7 +58,9 @@ class JobPlan:
     sources: list[SourceTask]
     engine: Engine
     on_finish: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
-    on_bad_records: dict[int, Callable[[list[BadRecord]], None]] = field(default_factory=dict[int, "Callable[[list[BadRecord]], None]"])
+    on_bad_records: dict[int, Callable[[list[BadRecord]], None]] = field(
+        default_factory=dict[int, "Callable[[list[BadRecord]], None]"]
+    )
 
 
 class Job:
@@ -126,7 +128,9 @@ class Job:
         if not self._done.wait(timeout):
             return False
         if self.error is not None:
-            raise JobError(f"job '{self.name}' failed: {self.error.message}", hint=self.error.hint) from self.error
+            raise JobError(
+                f"job '{self.name}' failed: {self.error.message}", hint=self.error.hint
+            ) from self.error
         return True
 
     def is_alive(self) -> bool:
@@ -185,7 +189,9 @@ class Job:
             self.error = e
         except Exception as e:
             log.debug("job %s failed", self.name, exc_info=True)
-            self.error = JobError(f"{type(e).__name__}: {e}", hint="this is a defect of streamsql; please report it")
+            self.error = JobError(
+                f"{type(e).__name__}: {e}", hint="this is a defect of streamsql; please report it"
+            )
             self.error.__cause__ = e
         try:
             self._shut(plan, finished=status == "FINISHED")
@@ -235,7 +241,11 @@ class Job:
         pause = last + self._interval_s - time.monotonic()
         if pause > 0 and not self._stopping and self._rows_max > 1:
             time.sleep(pause)
-        timers = [t for t in (plan.graph.next_timer_ms(), *(s.next_timer_ms() for s in plan.sources)) if t is not None]
+        timers = [
+            t
+            for t in (plan.graph.next_timer_ms(), *(s.next_timer_ms() for s in plan.sources))
+            if t is not None
+        ]
         wait_ms = min([IDLE_CHECK_MS, *(max(0, t - self.now_ms()) for t in timers)])
         with self._wake:
             if not self._woken and not self._stopping and not self._requests:
@@ -298,14 +308,18 @@ class Job:
         vertices = plan.graph.vertices
         watermark = min((s.watermark for s in plan.sources), default=MIN_WATERMARK)
         lines = [line for s in plan.sources if (line := s.source.status())]
-        lines += [line for v in vertices if isinstance(v.operator, Sink) and (line := v.operator.sink.status())]
+        lines += [
+            line for v in vertices if isinstance(v.operator, Sink) and (line := v.operator.sink.status())
+        ]
         read_by = {i for v in vertices for i in v.inputs}
         return JobMetrics(
             watermark_ms=watermark if MIN_WATERMARK < watermark < MAX_WATERMARK else None,
             rows_per_second=self._rate,
             lag=pending(plan.sources) if self._last_metrics is None and self.is_alive() else None,
             records_in=sum(s.records_in for s in plan.sources),
-            records_out=sum(v.context.metrics.num_records_in for i, v in enumerate(vertices) if i not in read_by),
+            records_out=sum(
+                v.context.metrics.num_records_in for i, v in enumerate(vertices) if i not in read_by
+            ),
             steps=self._steps,
             late_records_dropped=sum(v.context.metrics.num_late_records_dropped for v in vertices),
             bad_records=sum(len(s.bad_records) for s in plan.sources),

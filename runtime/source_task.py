@@ -52,7 +52,9 @@ class _Split:
 class SourceTask:
     """Drives one Source for the job's thread; see the module's text."""
 
-    def __init__(self, source: Source, schema: pa.Schema, watermark: WatermarkPlan | None, *, now_ms: int) -> None:
+    def __init__(
+        self, source: Source, schema: pa.Schema, watermark: WatermarkPlan | None, *, now_ms: int
+    ) -> None:
         self.source = source
         self._schema = schema
         self._plan = watermark
@@ -90,7 +92,9 @@ class SourceTask:
 
     def _next(self, max_rows: int) -> SourceBatch | None:
         """The next batch, at most ``max_rows`` rows of it; the rest waits for the next step."""
-        found, self._carry = (self._carry, None) if self._carry is not None else (self.source.poll(max_rows), None)
+        found, self._carry = (
+            (self._carry, None) if self._carry is not None else (self.source.poll(max_rows), None)
+        )
         if found is None or found.batch is None or found.batch.num_rows <= max_rows:
             return found
         head, tail = found.batch.rows.slice(0, max_rows), found.batch.rows.slice(max_rows)
@@ -135,7 +139,10 @@ class SourceTask:
             self._splits.setdefault(split, _Split(last_row_ms=self._started_ms))
         states = self._splits
         self.finished = (
-            self.source.bounded and self._carry is None and bool(states) and all(s.finished for s in states.values())
+            self.source.bounded
+            and self._carry is None
+            and bool(states)
+            and all(s.finished for s in states.values())
         )
         if self.finished:
             self.watermark = MAX_WATERMARK
@@ -152,7 +159,11 @@ class SourceTask:
         """Pause the splits that are more than the allowed drift ahead of the slowest active one."""
         if self._plan is None or len(states) < 2:
             return
-        active = {n: s.watermark for n, s in states.items() if not s.finished and not s.idle and s.watermark > MIN_WATERMARK}
+        active = {
+            n: s.watermark
+            for n, s in states.items()
+            if not s.finished and not s.idle and s.watermark > MIN_WATERMARK
+        }
         holding = [w for n, w in active.items() if now_ms - states[n].last_row_ms < CATCHING_UP_MS]
         limit = min(holding, default=MAX_WATERMARK - self._plan.max_drift_ms) + self._plan.max_drift_ms
         ahead = frozenset(n for n, w in active.items() if w > limit)

@@ -121,9 +121,9 @@ class ChangelogBatch:
         )
 
 
-def row_kinds(batch: ChangelogBatch, upsert_key: Sequence[int] | None, *, upsert: bool = False) -> tuple[
-    npt.NDArray[np.int64], npt.NDArray[np.int8]
-]:
+def row_kinds(
+    batch: ChangelogBatch, upsert_key: Sequence[int] | None, *, upsert: bool = False
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8]]:
     """Rows of ``batch`` in the order they are shown, with their kinds.
 
     Returns ``(order, kinds)``: ``order`` indexes the batch's rows (a row of weight +n appears n times), ``kinds`` holds
@@ -148,7 +148,9 @@ def row_kinds(batch: ChangelogBatch, upsert_key: Sequence[int] | None, *, upsert
         np.minimum.at(first, ids, np.arange(len(ids)))
         perm = np.argsort(first[ids], kind="stable")
         order, sign, copies, kinds, ids = order[perm], sign[perm], copies[perm], kinds[perm], ids[perm]
-        pair = (sign[:-1] < 0) & (sign[1:] > 0) & (ids[:-1] == ids[1:]) & (copies[:-1] == 1) & (copies[1:] == 1)
+        pair = (
+            (sign[:-1] < 0) & (sign[1:] > 0) & (ids[:-1] == ids[1:]) & (copies[:-1] == 1) & (copies[1:] == 1)
+        )
         starts = np.flatnonzero(pair)
         kinds[starts] = RowKind.UPDATE_BEFORE.value
         kinds[starts + 1] = RowKind.UPDATE_AFTER.value

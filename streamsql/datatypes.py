@@ -180,7 +180,8 @@ class DataType:
             return f"MAP({self.children[0].duckdb}, INTEGER)"
         if self.root is Root.ROW:
             fields = ", ".join(
-                f'"{n.replace(chr(34), chr(34) * 2)}" {t.duckdb}' for n, t in zip(self.names, self.children, strict=True)
+                f'"{n.replace(chr(34), chr(34) * 2)}" {t.duckdb}'
+                for n, t in zip(self.names, self.children, strict=True)
             )
             return f"STRUCT({fields})"
         return _DUCKDB[self.root]
@@ -426,4 +427,6 @@ def _from_arrow(t: pa.DataType) -> DataType:
         return ARRAY(_from_arrow(t.value_type))
     if p.is_struct(t):
         return ROW([(f.name, _from_arrow(f.type)) for f in t])
-    raise UnsupportedError(f"the Arrow type {t} has no SQL type", hint="cast the column before you hand it in")
+    raise UnsupportedError(
+        f"the Arrow type {t} has no SQL type", hint="cast the column before you hand it in"
+    )

@@ -35,17 +35,23 @@ def _prune(node: LogicalNode, needed: set[int]) -> tuple[LogicalNode, Mapping]:
             exprs = [node.exprs[i] for i in keep]
             below, moved = _prune(node.input, _used(exprs))
             fields = tuple(node.schema[i] for i in keep)
-            kept = replace(node, schema=Schema(fields), input=below, exprs=tuple(remap(e, moved) for e in exprs))
+            kept = replace(
+                node, schema=Schema(fields), input=below, exprs=tuple(remap(e, moved) for e in exprs)
+            )
             return kept, {i: n for n, i in enumerate(keep)}
         case Filter():
             below, moved = _prune(node.input, needed | _used([node.condition]))
-            return replace(node, schema=below.schema, input=below, condition=remap(node.condition, moved)), moved
+            return replace(
+                node, schema=below.schema, input=below, condition=remap(node.condition, moved)
+            ), moved
         case Watermark():
             below, moved = _prune(node.input, needed | {node.column} | _used([node.expression]))
             column, fields = moved[node.column], list(below.schema)
             fields[column] = node.schema[node.column]
             expression = remap(node.expression, moved)
-            return replace(node, schema=Schema(tuple(fields)), input=below, column=column, expression=expression), moved
+            return replace(
+                node, schema=Schema(tuple(fields)), input=below, column=column, expression=expression
+            ), moved
         case WindowTable():
             return _prune_window(node, needed)
         case Aggregate():

@@ -31,7 +31,9 @@ class ValuesSource(Source):
         if self._done:
             return None
         self._done = True
-        return SourceBatch(ChangelogBatch(conform(self._rows(), self._schema)), [_SPLIT], finished=frozenset({_SPLIT}))
+        return SourceBatch(
+            ChangelogBatch(conform(self._rows(), self._schema)), [_SPLIT], finished=frozenset({_SPLIT})
+        )
 
     def splits(self) -> Sequence[str]:
         return [_SPLIT]

@@ -58,7 +58,7 @@ class DistinctArgs:
 class GroupAggregateConfig:
     """``sql`` yields hash, keys, row count, then every accumulator's partials (DISTINCT ones excepted), from ``{input}``.
 
-    ``upsert``: leave −U out. ``weighted``: the input has a weight column; ``ordinal``: and an arrival-order column.
+    ``upsert``: leave −U out. ``weighted``: the input has a weight column.
     """
 
     sql: str
@@ -66,7 +66,6 @@ class GroupAggregateConfig:
     key_types: tuple[pa.DataType, ...]
     output: pa.Schema
     weighted: bool
-    ordinal: bool
     upsert: bool
     what: str
     distinct: tuple[DistinctArgs, ...] = ()
@@ -87,8 +86,7 @@ class GroupAggregate(Operator):
         schema = c.input
         if c.weighted:
             schema = schema.append(pa.field(WEIGHT, pa.int64()))
-        if c.ordinal:
-            schema = schema.append(pa.field(ORDINAL, pa.int64()))
+        schema = schema.append(pa.field(ORDINAL, pa.int64()))
         keys = [pa.field(f"k{i}", t) for i, t in enumerate(c.key_types)]
         partials = [
             pa.field(f"p{i}_{j}", t)
@@ -97,7 +95,7 @@ class GroupAggregate(Operator):
             for j, (_, t) in enumerate(a.partials)
         ]
         head = [pa.field("h", pa.uint64()), *keys]
-        output = pa.schema([*head, pa.field("n", pa.int64()), *partials])
+        output = pa.schema([*head, pa.field("n", pa.int64()), pa.field("o", pa.int64()), *partials])
         self._partial = ctx.engine.fragment(c.sql, {"input": schema}, output, c.what)
         self._distinct = [_DistinctValues(ctx, i, d, schema, head, c.what) for i, d in enumerate(c.distinct)]
         self._index = ctx.state("keys", KeyIndex(list(c.key_types)))
@@ -121,8 +119,7 @@ class GroupAggregate(Operator):
     def _apply(self, batch: ChangelogBatch, time: StepTime) -> ChangelogBatch | None:
         c = self.config
         rows = with_weights(batch) if c.weighted else batch.rows
-        if c.ordinal:
-            rows = rows.append_column(pa.field(ORDINAL, pa.int64()), pa.array(np.arange(rows.num_rows)))
+        rows = rows.append_column(pa.field(ORDINAL, pa.int64()), pa.array(np.arange(rows.num_rows)))
         partial = self._partial.run(input=rows)
         if partial.num_rows == 0:
             return None
@@ -134,7 +131,8 @@ class GroupAggregate(Operator):
         known = before > 0
         old = [a.result(slots) for a in self._accumulators]
         self._rows.add(slots, numpy(partial.column(1 + n_keys), np.int64), unique=True)
-        column = 2 + n_keys
+        arrival = arrival_order(numpy(partial.column(2 + n_keys), np.int64), rows.num_rows)
+        column = 3 + n_keys
         for i, accumulator in enumerate(self._accumulators):
             if i not in self._fed_by_distinct:
                 width = len(accumulator.partials)
@@ -143,7 +141,7 @@ class GroupAggregate(Operator):
         for distinct in self._distinct:
             distinct.apply(rows, self._index, self._accumulators)
         after = self._rows.values(slots).astype(np.int64)
-        return self._emit(slots, keys, known, after > 0, old)
+        return self._emit(slots, keys, known, after > 0, old, arrival)
 
     def _emit(
         self,
@@ -152,6 +150,7 @@ class GroupAggregate(Operator):
         known: npt.NDArray[np.bool_],
         alive: npt.NDArray[np.bool_],
         old: Sequence[pa.Array],
+        arrival: Slots,
     ) -> ChangelogBatch | None:
         if not self.config.key_types:
             known = np.array([bool(self._flags.get("emitted"))])
@@ -164,15 +163,13 @@ class GroupAggregate(Operator):
         retract = known & (~alive | (changed & (not self.config.upsert)))
         insert = alive & (~known | changed)
         n = len(slots)
-        position = np.arange(n)
-        # −old before +new of the same group, groups in the order of the partial aggregate
-        order = np.concatenate([position[retract] * 2, position[insert] * 2 + 1])
-        order.sort()
+        # groups in the order of their first row in the step, −old before +new of the same group
+        order = np.flatnonzero(np.stack([retract[arrival], insert[arrival]], axis=1).ravel())
         if self.config.key_types and not alive.all():
             self._free(slots[~alive])
         if not len(order):
             return None
-        source, side = order // 2, order % 2
+        source, side = arrival[order // 2], order % 2
         taken = pa.array(source)
         columns = [k.take(taken) for k in keys]
         pick = pa.array(source + side * n)
@@ -240,6 +237,13 @@ class GroupAggregate(Operator):
         columns = [*self._index.keys(slots), *(a.result(slots) for a in self._accumulators)]
         columns = [col.cast(f.type) for col, f in zip(columns, self.config.output, strict=True)]
         return pa.Table.from_arrays(columns, schema=self.config.output)
+
+
+def arrival_order(first_rows: Slots, num_rows: int) -> Slots:
+    """Group numbers sorted by their first row in the step, which is unique per group: a scatter, no sort."""
+    at = np.full(num_rows, -1, np.int64)
+    at[first_rows] = np.arange(len(first_rows))
+    return at[at >= 0]
 
 
 class _DistinctValues:

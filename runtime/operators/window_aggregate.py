@@ -59,7 +59,6 @@ class WindowAggregateConfig:
     output: pa.Schema
     bounds: tuple[str | None, ...]
     weighted: bool
-    ordinal: bool
     window: SlicedWindow
     what: str
     proctime: bool = False
@@ -77,8 +76,7 @@ class WindowAggregate(Operator):
         schema = c.input
         if c.weighted:
             schema = schema.append(pa.field(WEIGHT, pa.int64()))
-        if c.ordinal:
-            schema = schema.append(pa.field(ORDINAL, pa.int64()))
+        schema = schema.append(pa.field(ORDINAL, pa.int64()))
         window = pa.field("win", pa.int64())
         head = [pa.field("slice", pa.int64()), pa.field("n", pa.int64())]
         self._partial = ctx.engine.fragment(
@@ -110,11 +108,10 @@ class WindowAggregate(Operator):
     def _accumulate(self, batch: ChangelogBatch, watermark: int) -> None:
         c = self.config
         rows = with_weights(batch) if c.weighted else batch.rows
-        if c.ordinal:
-            first = int(self._flags.get("ordinal", 0))  # type: ignore[arg-type]
-            ordinals = np.arange(first, first + rows.num_rows)
-            rows = rows.append_column(pa.field(ORDINAL, pa.int64()), pa.array(ordinals))
-            self._flags.set("ordinal", first + rows.num_rows)
+        first = self._flags.get_int("ordinal")
+        ordinals = np.arange(first, first + rows.num_rows)
+        rows = rows.append_column(pa.field(ORDINAL, pa.int64()), pa.array(ordinals))
+        self._flags.set("ordinal", first + rows.num_rows)
         partial = self._partial.run(input=rows)
         keep = self._kept(partial, watermark)
         if not keep.all():
