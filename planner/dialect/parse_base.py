@@ -222,11 +222,10 @@ class TokenParser(Parser):
             if len(parts) == 3:
                 raise self._error("expected at most catalog.database.name")
             parts.append(self._name("a name after '.'"))
-        parts.reverse()
-        table = exp.Table(this=parts[0])
-        for key, part in zip(("db", "catalog"), parts[1:], strict=False):
+        table = exp.Table(this=parts[-1])
+        for key, part in zip(("db", "catalog"), reversed(parts[:-1]), strict=False):
             table.set(key, part)
-        return self.expression(table)
+        return self._span(table, parts[0])
 
     def _string(self, what: str) -> exp.Literal:
         """A string literal."""

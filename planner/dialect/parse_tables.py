@@ -86,7 +86,7 @@ class TableParser(PatternParser):
             return self._span(MatchedTable(this=source, match=match, alias=self._parse_table_alias()), token)
         if not source.args.get("alias") and (alias := self._parse_table_alias()):
             source.set("alias", alias)
-        return self._span(source, token)
+        return source if "start" in source.meta else self._span(source, token)
 
     def _source(self, token: Token) -> exp.Expr:
         if token.token_type == TokenType.TABLE and self._next.token_type == TokenType.L_PAREN:
