@@ -11,8 +11,9 @@ from sqlglot import exp
 from streamsql.datatypes import ARRAY, NULL, STRING, DataType, Root
 
 from .dialect.nodes import JsonQuery, Multiset
-from .expressions import AggregateCall, Call, Expr, Literal, SortKey
+from .expressions import AggregateCall, Expr, Literal, SortKey
 from .functions.base import TypeMismatch
+from .functions.coercion import as_type
 from .functions.temporal import add_type
 from .functions.units import EXTRACT_UNITS, MILLISECONDS, MONTHS, ROUND_UNITS
 from .typing import data_type
@@ -109,12 +110,7 @@ def _unit(b: ExpressionBinder, node: exp.Expr, allowed: Sequence[str]) -> str:
 
 
 def _extract(b: ExpressionBinder, node: exp.Expr) -> Expr:
-    from .functions.units import extract
-
-    unit = _unit(b, node.this, EXTRACT_UNITS)
-    call = b.named("EXTRACT", [b.bind(node.expression)], node, unit=unit)
-    extract(unit, "", call.args[0].type)  # refuses a part that the type does not have
-    return call
+    return b.named("EXTRACT", [b.bind(node.expression)], node, unit=_unit(b, node.this, EXTRACT_UNITS))
 
 
 def _rounding(name: str) -> Callable[[ExpressionBinder, exp.Expr], Expr]:
@@ -179,7 +175,9 @@ def _array(b: ExpressionBinder, node: exp.Expr) -> Expr:
 def _map(b: ExpressionBinder, node: exp.Expr) -> Expr:
     keys, values = node.args["keys"].expressions, node.args["values"].expressions
     if not keys:
-        raise b.error(node, "MAP[] needs at least one key and value", hint="CAST(NULL AS MAP<…, …>) has a type")
+        raise b.error(
+            node, "MAP[] needs at least one key and value", hint="CAST(NULL AS MAP<…, …>) has a type"
+        )
     pairs = [b.bind(x) for pair in zip(keys, values, strict=True) for x in pair]
     return b.named("MAP", pairs, node)
 
@@ -220,14 +218,17 @@ def _json_value(b: ExpressionBinder, node: exp.Expr) -> Expr:
     defaults = [_default(b, v, target, node) for v in (empty_value, error_value)]
     args = [b.bind(node.this), b.bind(node.args["path"]), *defaults]
     call = b.named("JSON_VALUE", args, node, on_empty=on_empty, on_error=on_error)
-    _check_path(call)
     return replace(call, type=target.with_nullable(True))
 
 
 def _default(b: ExpressionBinder, value: Expr | None, target: DataType, node: exp.Expr) -> Expr:
     if value is None:
         return Literal(None, target)
-    return value if value.type == target else b.cast(value, target, node)
+    if isinstance(value, Literal) and isinstance(value.value, bool) and target.is_string:
+        return Literal(str(value.value).lower(), target)  # as JSON writes it
+    return (
+        as_type(value, target) if value.type.is_string and target.is_string else b.cast(value, target, node)
+    )
 
 
 def _json_query(b: ExpressionBinder, node: exp.Expr) -> Expr:
@@ -235,32 +236,24 @@ def _json_query(b: ExpressionBinder, node: exp.Expr) -> Expr:
     target = data_type(returning, b.sql_text) if returning is not None else STRING()
     if not target.is_string and target != ARRAY(STRING()):
         raise b.unsupported(
-            returning or node, f"JSON_QUERY cannot return {target.sql(nullability=False)}", hint="STRING or ARRAY<STRING>"
+            returning or node,
+            f"JSON_QUERY cannot return {target.sql(nullability=False)}",
+            hint="STRING or ARRAY<STRING>",
         )
     wrapper = str(node.args.get("wrapper") or "")
-    kind = "UNCONDITIONAL" if "UNCONDITIONAL" in wrapper else "CONDITIONAL" if "CONDITIONAL" in wrapper else None
+    kind = (
+        "UNCONDITIONAL" if "UNCONDITIONAL" in wrapper else "CONDITIONAL" if "CONDITIONAL" in wrapper else None
+    )
     on_empty, _ = _behaviours(b, node, "empty")
     on_error, _ = _behaviours(b, node, "error")
     args = [b.bind(node.this), b.bind(node.args["path"])]
     call = b.named("JSON_QUERY", args, node, wrapper=kind, on_empty=on_empty, on_error=on_error)
-    _check_path(call)
     return replace(call, type=target.with_nullable(True))
 
 
 def _json_exists(b: ExpressionBinder, node: exp.Expr) -> Expr:
     on_error, _ = _behaviours(b, node, "error")
-    call = b.named("JSON_EXISTS", [b.bind(node.this), b.bind(node.args["path"])], node, on_error=on_error)
-    _check_path(call)
-    return call
-
-
-def _check_path(call: Call) -> None:
-    """Refuse a path that cannot be translated while its place in the text is known."""
-    from .functions.json_paths import parse_path
-
-    path = call.args[1]
-    if isinstance(path, Literal) and isinstance(path.value, str):
-        parse_path(path.value)
+    return b.named("JSON_EXISTS", [b.bind(node.this), b.bind(node.args["path"])], node, on_error=on_error)
 
 
 def _null_handling(node: exp.Expr) -> str | None:
@@ -286,7 +279,8 @@ def _format_json(b: ExpressionBinder, node: exp.Expr) -> Expr:
 
 def aggregate(b: ExpressionBinder, node: exp.Expr, *, nested: bool = True) -> AggregateCall:
     """An aggregate with its clauses; ``nested``: its arguments may hold aggregates (of the group below OVER)."""
-    condition, order, nulls = None, (), None
+    condition, nulls = None, None
+    order: tuple[SortKey, ...] = ()
     while isinstance(node, exp.Filter | exp.WithinGroup | exp.IgnoreNulls | exp.RespectNulls):
         if isinstance(node, exp.Filter):
             condition = b.boolean(b.bind(node.expression.this), node.expression.this, "FILTER")

@@ -39,7 +39,9 @@ def number(text: str) -> Literal:
         whole, _, fraction = text.partition(".")
         precision = max(len(whole) + len(fraction), 1)
         if precision > 38:
-            raise ValidationError(f"the number {text} has more than 38 digits", hint="write it as 1.5e0 (DOUBLE)")
+            raise ValidationError(
+                f"the number {text} has more than 38 digits", hint="write it as 1.5e0 (DOUBLE)"
+            )
         return Literal(Decimal(text), DECIMAL(precision, len(fraction)).not_null())
     value = int(text)
     if value <= 2147483647:
@@ -55,7 +57,9 @@ def hex_string(node: exp.Expr) -> Literal:
     """``X'0A'``."""
     digits = str(node.this)
     if len(digits) % 2 or not re.fullmatch("[0-9A-Fa-f]*", digits):
-        raise ValidationError(f"X'{digits}' is not a byte string", hint="use an even number of hexadecimal digits")
+        raise ValidationError(
+            f"X'{digits}' is not a byte string", hint="use an even number of hexadecimal digits"
+        )
     value = bytes.fromhex(digits)
     return Literal(value, DataType(Root.BINARY, nullable=False, length=len(value)))
 
@@ -95,7 +99,9 @@ def moment(node: exp.Expr) -> Literal:
     time, precision = _time(clock.strip(), text, "TIMESTAMP")
     root = Root.TIMESTAMP_LTZ if kind is exp.DType.TIMESTAMPLTZ else Root.TIMESTAMP
     if root is Root.TIMESTAMP_LTZ:
-        raise UnsupportedError("TIMESTAMP_LTZ literals are not supported", hint="CAST(TIMESTAMP '…' AS TIMESTAMP_LTZ(3))")
+        raise UnsupportedError(
+            "TIMESTAMP_LTZ literals are not supported", hint="CAST(TIMESTAMP '…' AS TIMESTAMP_LTZ(3))"
+        )
     value = dt.datetime.combine(_date(day, text, "TIMESTAMP"), time)
     return Literal(value, DataType(root, nullable=False, precision=precision))
 
@@ -119,7 +125,9 @@ def _time(text: str, whole: str, kind: str = "TIME") -> tuple[dt.time, int]:
     if len(fraction) > 6:
         raise UnsupportedError(f"{kind} '{whole}': more than 6 digits of a second are not supported")
     try:
-        return dt.time(int(found[1]), int(found[2]), int(found[3]), int(fraction.ljust(6, "0"))), len(fraction)
+        return dt.time(int(found[1]), int(found[2]), int(found[3]), int(fraction.ljust(6, "0"))), len(
+            fraction
+        )
     except ValueError:
         raise _wrong(whole, kind, form) from None
 

@@ -76,6 +76,8 @@ def same_representation(source: DataType, target: DataType) -> bool:
     if source.root is not target.root and not (source.is_string and target.is_string):
         return False
     if source.is_string or source.is_binary:
+        if source.root is target.root and source.length == target.length:
+            return True
         return target.length >= source.length and target.root in (Root.VARCHAR, Root.VARBINARY)
     if source.root in (Root.TIME, Root.TIMESTAMP, Root.TIMESTAMP_LTZ):
         return target.precision >= source.precision

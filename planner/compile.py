@@ -51,11 +51,16 @@ def compile_sort_key(key: SortKey, columns: Sequence[str], ctx: CompileContext =
 
 
 def compile_aggregate(
-    call: AggregateCall, columns: Sequence[str], ctx: CompileContext = DEFAULT_CONTEXT, *, order: str | None = None
+    call: AggregateCall,
+    columns: Sequence[str],
+    ctx: CompileContext = DEFAULT_CONTEXT,
+    *,
+    order: str | None = None,
+    window: str | None = None,
 ) -> str:
-    """DuckDB SQL of an aggregate over whole groups; ``order`` is the SQL of the arrival order.
+    """DuckDB SQL of an aggregate over whole groups, or over ``window`` (what stands in OVER's parentheses).
 
-    An ORDER BY of the call itself goes before the arrival order.
+    ``order`` is the SQL of the arrival order; an ORDER BY of the call itself goes before it.
     """
     keys = [compile_sort_key(k, columns, ctx) for k in call.order_by]
     order = ", ".join([*keys, *([order] if order else [])]) or None
@@ -67,6 +72,7 @@ def compile_aggregate(
         filter=None if call.filter is None else compile_expr(call.filter, columns, ctx),
         order=order,
         options=dict(call.options),
+        window=window,
     )
     return cast(call.function.compile_batch(batch), call.type.duckdb)
 

@@ -18,12 +18,14 @@ from streamsql.errors import Position, StreamSqlError, UnsupportedError, Validat
 from . import bind_calls, bind_literals
 from .casts import can_cast
 from .expressions import AggregateCall, Call, Cast, Expr, FieldAccess, Literal, SortKey
-from .functions.base import AggregateDef, FunctionDef, TypeMismatch
+from .functions.base import AggregateDef, CompileContext, FunctionDef, Invocation, TypeMismatch
 from .functions.coercion import as_type, short
 from .functions.registry import FunctionRegistry
 from .functions.signatures import Signature
 from .parsing import position_of
 from .typing import data_type, interval_literal
+
+_CHECK_CONTEXT = CompileContext(watermark_sql=lambda column: column)
 
 
 class ExpressionScope(Protocol):
@@ -85,12 +87,16 @@ class ExpressionBinder:
         if call.function.kind == "window":
             raise self.error(node, f"{name} needs an OVER clause")
         raise self.error(
-            node, f"aggregate function {name} is not allowed here", hint="aggregate in SELECT, HAVING or ORDER BY"
+            node,
+            f"aggregate function {name} is not allowed here",
+            hint="aggregate in SELECT, HAVING or ORDER BY",
         )
 
     def on_over(self, node: exp.Expr) -> Expr:
         """A window function: refused unless the relational binder collects it."""
-        raise self.error(node, "a window function (OVER) is not allowed here", hint="compute it in a sub-query")
+        raise self.error(
+            node, "a window function (OVER) is not allowed here", hint="compute it in a sub-query"
+        )
 
     def on_subquery(self, node: exp.Expr, kind: str) -> Expr:
         """A sub-query; ``kind`` is ``scalar``, ``in``, ``exists``, ``any`` or ``all``."""
@@ -119,7 +125,18 @@ class ExpressionBinder:
         except TypeMismatch as e:
             raise self._mismatch(function, args, node, str(e)) from None
         kept = tuple(sorted((k, v) for k, v in options.items() if v is not None))
-        return Call(function, tuple(converted), type_, kept)
+        call = Call(function, tuple(converted), type_, kept)
+        self._check(call, node)
+        return call
+
+    def _check(self, call: Call, node: exp.Expr) -> None:
+        """Compile once with stand-ins: what cannot be translated is refused here, where its place is known."""
+        stand_ins = tuple(f"arg{i}" for i in range(len(call.args)))
+        try:
+            call.function.compile(Invocation(call, stand_ins, _CHECK_CONTEXT))
+        except StreamSqlError as e:
+            e.position = e.position or self.position(node)
+            raise
 
     def named(self, name: str, args: Sequence[Expr], node: exp.Expr, **options: object) -> Call:
         """A call of a built-in function or operator."""
@@ -129,7 +146,9 @@ class ExpressionBinder:
         """Checked and converted arguments of an aggregate."""
         return self._arguments(function, args, node)
 
-    def _arguments(self, function: FunctionDef | AggregateDef, args: Sequence[Expr], node: exp.Expr) -> Sequence[Expr]:
+    def _arguments(
+        self, function: FunctionDef | AggregateDef, args: Sequence[Expr], node: exp.Expr
+    ) -> Sequence[Expr]:
         types = [a.type for a in args]
         matching = next((s for s in function.signatures if s.matches(types)), None)
         if matching is None:
@@ -147,15 +166,21 @@ class ExpressionBinder:
     ) -> ValidationError:
         found = ", ".join(short(a.type) for a in args)
         if detail:
-            prefix = "" if isinstance(function, FunctionDef) and function.form != "call" else f"{function.name}: "
+            prefix = (
+                "" if isinstance(function, FunctionDef) and function.form != "call" else f"{function.name}: "
+            )
             return self.error(node, prefix + detail, hint=_cast_hint(detail))
         if isinstance(function, FunctionDef) and function.form in ("infix", "prefix", "postfix"):
             expected = " or ".join(str(s) for s in function.signatures)
-            return self.error(node, f"{function.name} takes {expected}; found ({found})", hint=_cast_hint(found))
+            return self.error(
+                node, f"{function.name} takes {expected}; found ({found})", hint=_cast_hint(found)
+            )
         usage = [str(s) for s in function.signatures]
         special = [u for u in function.usage() if not u.startswith(f"{function.name}(")]
         expected = " or ".join(special or usage)
-        return self.error(node, f"{function.name} expects {expected}; found ({found})", hint=_cast_hint(found))
+        return self.error(
+            node, f"{function.name} expects {expected}; found ({found})", hint=_cast_hint(found)
+        )
 
     # -- dispatch ------------------------------------------------------------------------------------------------
 
@@ -178,15 +203,21 @@ class ExpressionBinder:
         found = self.scope.resolve(parts, node)
         if found is not None:
             return found
-        name = ".".join(parts)
-        names = self.scope.suggest()
-        hint = did_you_mean(parts[-1], names) or did_you_mean(parts[0], names)
-        if hint is None and len(parts) == 1 and self.functions.scalar(name) is not None:
-            hint = f"{name} is a function: write {name}(…)"
-        if hint is None and names:
-            shown = ", ".join(dict.fromkeys(names[:8]))
-            hint = f"columns in sight: {shown}{', …' if len(names) > 8 else ''}"
-        raise self.error(node, f"unknown column '{name}'", hint=hint)
+        for n in range(len(parts) - 1, 0, -1):
+            owner = self.scope.resolve(parts[:n], node)
+            if owner is not None:
+                return self.field(owner, parts[n], node)
+        raise self.error(node, f"unknown column '{'.'.join(parts)}'", hint=self._column_hint(parts))
+
+    def _column_hint(self, parts: list[str]) -> str | None:
+        names = [n for n in self.scope.suggest() if n not in parts]
+        hint = did_you_mean(parts[-1], names) or (did_you_mean(parts[0], names) if len(parts) > 1 else None)
+        if hint is not None:
+            return hint
+        if len(parts) == 1 and self.functions.scalar(parts[0]) is not None:
+            return f"{parts[0]} is a function: write {parts[0]}(…)"
+        shown = ", ".join(dict.fromkeys(names[:8]))
+        return f"names in sight: {shown}{', …' if len(names) > 8 else ''}" if names else None
 
     def _dot(self, node: exp.Expr) -> Expr:
         """A name of more than four parts, a field of a value, or a call with a qualified name."""
@@ -200,7 +231,9 @@ class ExpressionBinder:
     def field(self, owner: Expr, name: str, node: exp.Expr) -> Expr:
         """A field of a ROW value."""
         if owner.type.root is not Root.ROW:
-            raise self.error(node, f"a {short(owner.type)} has no field '{name}'", hint="only a ROW has fields")
+            raise self.error(
+                node, f"a {short(owner.type)} has no field '{name}'", hint="only a ROW has fields"
+            )
         if name not in owner.type.names:
             hint = did_you_mean(name, owner.type.names) or f"fields: {', '.join(owner.type.names)}"
             raise self.error(node, f"the row has no field '{name}'", hint=hint)
@@ -210,7 +243,9 @@ class ExpressionBinder:
     def _qualified_call(self, node: exp.Expr) -> Expr:
         names = _dotted(node.this)
         call = node.expression
-        function = self.functions.scalar(".".join([*(names or ()), call.name])) or self.functions.scalar(call.name)
+        function = self.functions.scalar(".".join([*(names or ()), call.name])) or self.functions.scalar(
+            call.name
+        )
         if function is None or not function.user_defined:
             raise self.error(node, f"unknown function {'.'.join([*(names or ()), call.name])}")
         return self.call(function, self.bind_all(call.expressions), node)
@@ -237,12 +272,16 @@ class ExpressionBinder:
         if isinstance(arg, exp.Distinct):
             raise self.error(arg, f"DISTINCT is for aggregates; {function.name} is none")
         if isinstance(arg, exp.Kwarg):
-            raise self.unsupported(arg, f"named arguments of {function.name} are not supported", "pass them in order")
+            raise self.unsupported(
+                arg, f"named arguments of {function.name} are not supported", "pass them in order"
+            )
 
     def _aggregate(self, node: exp.Expr) -> Expr:
         if self._in_aggregate is not None:
             raise self.error(
-                node, f"an aggregate inside {self._in_aggregate} is not allowed", hint="aggregate twice with a sub-query"
+                node,
+                f"an aggregate inside {self._in_aggregate} is not allowed",
+                hint="aggregate twice with a sub-query",
             )
         call = bind_calls.aggregate(self, node, nested=False)
         return self.on_aggregate(call, node)

@@ -75,7 +75,8 @@ def _data_type(node: exp.Expr) -> DataType:
         return t.MULTISET(data_type(inner[0]))
     if kind is exp.DType.TIMESTAMPTZ:
         raise UnsupportedError(
-            "TIMESTAMP WITH TIME ZONE is not supported (nor in Flink)", hint="use TIMESTAMP_LTZ, a point in time"
+            "TIMESTAMP WITH TIME ZONE is not supported (nor in Flink)",
+            hint="use TIMESTAMP_LTZ, a point in time",
         )
     name = own or str(kind.value if isinstance(kind, exp.DType) else kind)
     raise UnsupportedError(f"the type {name} is not supported", hint=_TYPE_HINTS.get(name))
@@ -144,7 +145,9 @@ def interval_literal(node: exp.Interval) -> Literal:
     value = _single(digits, first) if last is None else _span(digits, first, last)
     if value is None:
         shown = first if last is None else f"{first} TO {last}"
-        raise ValidationError(f"'{text}' is not an interval of {shown}", hint=_EXAMPLES.get(shown, "as in '5'"))
+        raise ValidationError(
+            f"'{text}' is not an interval of {shown}", hint=_EXAMPLES.get(shown, "as in '5'")
+        )
     return Literal(sign * value, interval_type(first).not_null())
 
 
@@ -161,7 +164,9 @@ _EXAMPLES = {
 
 def _single(digits: str, unit: str) -> int | None:
     if unit in ("MICROSECOND", "NANOSECOND"):
-        raise UnsupportedError(f"an interval in {unit} is not supported", hint="the finest unit is MILLISECOND")
+        raise UnsupportedError(
+            f"an interval in {unit} is not supported", hint="the finest unit is MILLISECOND"
+        )
     pattern = r"\d+(\.\d{1,9})?" if unit == "SECOND" else r"\d+"
     if not re.fullmatch(pattern, digits):
         return None

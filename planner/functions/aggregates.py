@@ -7,8 +7,8 @@ Source: Flink 2.x, LogicalTypeMerging.findSumAggType and findAvgAggType.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from streamsql.datatypes import (
     ARRAY,
@@ -33,6 +33,7 @@ from .signatures import Signature
 if TYPE_CHECKING:
     from ..expressions import Expr
 
+CompileBatch = Callable[[BatchAggregate], str]
 CATEGORY = "aggregate"
 WINDOW = "window"
 
@@ -52,11 +53,9 @@ def average_type(type_: DataType) -> DataType:
     return DataType(Root.DECIMAL, precision=38, scale=max(6, type_.scale))
 
 
-def _of_first(rule: object = None) -> Infer:
+def _of_first(rule: Callable[[DataType], DataType] = lambda t: t) -> Infer:
     def infer(args: Sequence[Expr]) -> DataType:
-        found = args[0].type if rule is None else rule(args[0].type)  # type: ignore[operator]
-        assert isinstance(found, DataType)
-        return found.with_nullable(args[0].type.nullable)
+        return rule(args[0].type).with_nullable(args[0].type.nullable)
 
     return infer
 
@@ -103,7 +102,7 @@ def divide_sum(total: str, count: str, scale: int, type_: DataType) -> str:
     return cast(f"({whole} * CAST(1e-{type_.scale} AS DECIMAL(38,{type_.scale})))", type_.duckdb)
 
 
-def _deviation(function: str) -> object:
+def _deviation(function: str) -> CompileBatch:
     """DuckDB's on doubles; of integers the result is cut to an integer, as Flink's type rule has it."""
 
     def compile_(agg: BatchAggregate) -> str:
@@ -118,11 +117,11 @@ def _deviation(function: str) -> object:
 # -- values ------------------------------------------------------------------------------------------------------
 
 
-def _extreme(function: str) -> object:
+def _extreme(function: str) -> CompileBatch:
     return lambda agg: f"{function}({agg.args[0]}){agg.over()}"
 
 
-def _edge(last: bool) -> object:
+def _edge(last: bool) -> CompileBatch:
     """The first or last value by arrival; NULLs are passed over unless RESPECT NULLS."""
 
     def compile_(agg: BatchAggregate) -> str:
@@ -169,7 +168,8 @@ def _json_object_agg(agg: BatchAggregate) -> str:
     """Keys must be unique; values in order of arrival."""
     key, value = agg.args[0], to_json(agg.args[1], agg.arg_types[1])
     absent = agg.options.get("on_null") == "ABSENT"
-    entry = f"CAST(to_json({key}) AS VARCHAR) || ':' || {value if absent else f'coalesce({value}, {chr(39)}null{chr(39)})'}"
+    shown = value if absent else f"coalesce({value}, 'null')"
+    entry = f"CAST(to_json({key}) AS VARCHAR) || ':' || {shown}"
     condition = f"{agg.args[1]} IS NOT NULL" if absent else None
     body = f"coalesce(string_agg({entry}, ','{agg.ordered()}){agg.over(condition)}, '')"
     unique = f"count(DISTINCT {key}){agg.over()} = count(*){agg.over()}"
@@ -206,8 +206,8 @@ def _percentile_args(args: Sequence[Expr]) -> Sequence[Expr]:
 # -- window functions --------------------------------------------------------------------------------------------
 
 
-def _window(function: str) -> object:
-    return lambda agg: f"{function}({', '.join(agg.args)})"
+def _window(function: str) -> CompileBatch:
+    return lambda agg: f"{function}({', '.join(agg.args)}){agg.over()}"
 
 
 def _shifted_args(args: Sequence[Expr]) -> Sequence[Expr]:
@@ -225,13 +225,13 @@ def _shifted_type(args: Sequence[Expr]) -> DataType:
 
 
 def _aggregate(
-    name: str, signature: str | Sequence[str], result: str, infer: Infer, compile_batch: object, description: str,
-    **options: object,
+    name: str, signature: str | Sequence[str], result: str, infer: Infer, compile_batch: CompileBatch, description: str,
+    **options: Any,
 ) -> AggregateDef:  # fmt: skip
     signatures = (signature,) if isinstance(signature, str) else tuple(signature)
     parsed = tuple(Signature.parse(s) for s in signatures)
-    category = str(options.pop("category", CATEGORY))
-    return AggregateDef(name, category, parsed, result, description, infer, compile_batch, **options)  # type: ignore[arg-type]
+    category = options.pop("category", CATEGORY)
+    return AggregateDef(name, category, parsed, result, description, infer, compile_batch, **options)
 
 
 def _rank(
@@ -241,7 +241,7 @@ def _rank(
                       category=WINDOW, kind="window", **options)  # fmt: skip
 
 
-def _spread(name: str, function: str, description: str, **options: object) -> AggregateDef:
+def _spread(name: str, function: str, description: str, **options: Any) -> AggregateDef:
     return _aggregate(
         name, "(NUMERIC)", "as AVG", _of_first(average_type), _deviation(function), description, **options
     )
@@ -250,7 +250,8 @@ def _spread(name: str, function: str, description: str, **options: object) -> Ag
 AGGREGATES: tuple[AggregateDef, ...] = (
     _aggregate("COUNT", "([ANY...])", "BIGINT NOT NULL", _fixed(BIGINT(), False), _count,
                "The number of rows, or of those where the expression is not NULL, or of its distinct values.",
-               syntax=("COUNT(*)", "COUNT([ALL | DISTINCT] expression)", "COUNT(DISTINCT expression1[, expression2]*)")),
+               syntax=("COUNT(*)", "COUNT([ALL | DISTINCT] expression)", "COUNT(DISTINCT expression1[, "
+                                                                         "expression2]*)")),
     _aggregate("SUM", "(NUMERIC)", "type of the expression; DECIMAL(38, s) of DECIMAL(p, s)", _of_first(sum_type), _sum,
                "The sum; integers wrap around."),
     _aggregate("AVG", "(NUMERIC)", "type of the expression; DECIMAL(38, max(6, s)) of DECIMAL(p, s)",

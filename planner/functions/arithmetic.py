@@ -10,7 +10,7 @@ from streamsql.errors import UnsupportedError
 
 from ..sql_parts import cast, let, wrap
 from . import decimals, moments
-from .base import FunctionDef, Invocation, TypeMismatch, literal_value, scalar
+from .base import Coerce, Compile, FunctionDef, Infer, Invocation, TypeMismatch, literal_value, scalar
 from .coercion import as_type, short, to_double
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ CATEGORY = "arithmetic"
 # -- operators -------------------------------------------------------------------------------------------------
 
 
-def _operands(operator: str) -> object:
+def _operands(operator: str) -> Coerce:
     """Numbers of one type; points in time and intervals as they are."""
 
     def coerce(args: Sequence[Expr]) -> Sequence[Expr]:
@@ -47,7 +47,7 @@ def _operands(operator: str) -> object:
     return coerce
 
 
-def _infer(operator: str) -> object:
+def _infer(operator: str) -> Infer:
     def infer(args: Sequence[Expr]) -> DataType:
         a, b = args[0].type, args[1].type
         if not (a.is_numeric and b.is_numeric):
@@ -61,7 +61,7 @@ def _infer(operator: str) -> object:
     return infer
 
 
-def _compile(operator: str) -> object:
+def _compile(operator: str) -> Compile:
     def compile_(inv: Invocation) -> str:
         x, y = inv.args
         a, b = inv.types
@@ -81,11 +81,11 @@ def _compile(operator: str) -> object:
     return compile_
 
 
-def _binary(name: str, description: str, syntax: str, **options: object) -> FunctionDef:
+def _binary(name: str, description: str, syntax: str, aliases: tuple[str, ...] = ()) -> FunctionDef:
     return scalar(
-        name, CATEGORY, "(ANY, ANY)", _infer(name), _compile(name), description,  # type: ignore[arg-type]
-        coerce=_operands(name), exact=True, form="infix", syntax=(syntax,),
-        result_text="common type of the operands", **options,
+        name, CATEGORY, "(ANY, ANY)", _infer(name), _compile(name), description,
+        coerce=_operands(name), exact=True, form="infix", syntax=(syntax,), aliases=aliases,
+        result_text="common type of the operands",
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def _rounded(args: Sequence[Expr]) -> DataType:
     return decimals.rounded(t, _digits(args)) if t.root is Root.DECIMAL else t
 
 
-def _round_to(function: str) -> object:
+def _round_to(function: str) -> Compile:
     """ROUND half up and TRUNCATE toward zero; doubles by their decimal digits, as Java's BigDecimal.valueOf does."""
 
     def compile_(inv: Invocation) -> str:
@@ -170,10 +170,8 @@ def _sign(inv: Invocation) -> str:
 # -- the rest ----------------------------------------------------------------------------------------------------
 
 
-def _double(
-    name: str, sql: str, description: str, signature: str = "(DOUBLE)", **options: object
-) -> FunctionDef:
-    return scalar(name, CATEGORY, signature, DOUBLE(), sql, description, coerce=to_double, **options)
+def _double(name: str, sql: str, description: str, signature: str = "(DOUBLE)") -> FunctionDef:
+    return scalar(name, CATEGORY, signature, DOUBLE(), sql, description, coerce=to_double)
 
 
 def _log(inv: Invocation) -> str:
@@ -257,9 +255,9 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     _double("DEGREES", "degrees({0})", "Radians as degrees."),
     _double("RADIANS", "radians({0})", "Degrees as radians."),
     scalar("SIGN", CATEGORY, "(NUMERIC)", _same, _sign, "-1, 0 or 1, by the sign."),
-    scalar("ROUND", CATEGORY, "(NUMERIC[, INT])", _rounded, _round_to("round"),  # type: ignore[arg-type]
+    scalar("ROUND", CATEGORY, "(NUMERIC[, INT])", _rounded, _round_to("round"),
            "Rounded half up to that many digits; negative digits round before the point.", result_text=_ROUND_TEXT),
-    scalar("TRUNCATE", CATEGORY, "(NUMERIC[, INT])", _rounded, _round_to("trunc"),  # type: ignore[arg-type]
+    scalar("TRUNCATE", CATEGORY, "(NUMERIC[, INT])", _rounded, _round_to("trunc"),
            "Cut toward zero to that many digits.", result_text=_ROUND_TEXT),
     scalar("PI", CATEGORY, "()", DOUBLE(), "pi()", "The number pi.", nullable="never"),
     scalar("E", CATEGORY, "()", DOUBLE(), "exp(1)", "The number e.", nullable="never"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamsql.datatypes import DataType
 from streamsql.errors import UnsupportedError
@@ -123,7 +123,10 @@ class FunctionDef:
 
 @dataclass(frozen=True)
 class BatchAggregate:
-    """One aggregate being compiled over whole groups. ``order`` is the SQL of the arrival order, if known."""
+    """One aggregate being compiled over whole groups, or over a window.
+
+    ``order`` is the SQL of the arrival order, if known; ``window`` what stands in the parentheses of OVER.
+    """
 
     args: tuple[str, ...]
     arg_types: tuple[DataType, ...]
@@ -131,12 +134,14 @@ class BatchAggregate:
     distinct: bool = False
     filter: str | None = None
     order: str | None = None
-    options: dict[str, object] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict[str, object])
+    window: str | None = None
 
     def over(self, condition: str | None = None) -> str:
-        """The FILTER clause of the aggregate and one more condition, or an empty text."""
+        """What follows each aggregate: FILTER with one more condition, and OVER of a window."""
         conditions = [c for c in (self.filter, condition) if c]
-        return f" FILTER (WHERE {' AND '.join(f'({c})' for c in conditions)})" if conditions else ""
+        filtered = f" FILTER (WHERE {' AND '.join(f'({c})' for c in conditions)})" if conditions else ""
+        return filtered if self.window is None else f"{filtered} OVER ({self.window})"
 
     @property
     def distinct_sql(self) -> str:
@@ -210,7 +215,7 @@ def scalar(
     *,
     nullable: str = "args",
     result_text: str | None = None,
-    **options: object,
+    **options: Any,
 ) -> FunctionDef:
     """A function record. ``signature`` as ``(STRING, INT[, INT])``; ``sql`` is a template or a callable."""
     signatures = (signature,) if isinstance(signature, str) else tuple(signature)
@@ -225,7 +230,7 @@ def scalar(
         description,
         result_type(result, nullable),
         template(sql) if isinstance(sql, str) else sql,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 

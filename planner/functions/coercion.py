@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 from streamsql.datatypes import DOUBLE, DataType, Root, common_type
@@ -13,6 +14,7 @@ from .base import TypeMismatch
 if TYPE_CHECKING:
     from ..expressions import Expr
 
+_WIDE = Context(prec=76)
 _POINTS = (Root.DATE, Root.TIME, Root.TIMESTAMP, Root.TIMESTAMP_LTZ)
 
 
@@ -27,11 +29,24 @@ def as_type(expr: Expr, target: DataType) -> Expr:
     target = target.with_nullable(expr.type.nullable)
     if expr.type == target:
         return expr
-    if isinstance(expr, Literal) and expr.value is None:
-        return replace(expr, type=target.with_nullable(True))
-    if expr.type.is_string and same_representation(expr.type, target):
-        return expr
-    return Cast(expr, target)
+    if isinstance(expr, Literal):
+        if expr.value is None:
+            return replace(expr, type=target.with_nullable(True))
+        folded = _folded(expr.value, expr.type, target)
+        if folded is not None:
+            return Literal(folded, target)
+    return expr if same_representation(expr.type, target) else Cast(expr, target)
+
+
+def _folded(value: object, source: DataType, target: DataType) -> object | None:
+    """A numeric constant as a value of a wider numeric type; None where it is no such case."""
+    if not (source.is_exact and target.is_numeric and isinstance(value, int | Decimal)):
+        return None
+    if target.is_approximate:
+        return float(value)
+    if target.root is Root.DECIMAL:
+        return Decimal(value).quantize(Decimal(1).scaleb(-target.scale), context=_WIDE)
+    return value if source.is_integer and target.is_integer else None
 
 
 def common_of(args: Sequence[Expr], what: str = "arguments") -> DataType:

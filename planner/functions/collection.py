@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from streamsql.datatypes import ARRAY, BOOLEAN, INT, MAP, ROW, STRING, DataType, Root, common_type
@@ -51,7 +51,7 @@ def _row(inv: Invocation) -> str:
     return f"struct_pack({', '.join(fields)})"
 
 
-def _bracket_text(name: str, brackets: str) -> object:
+def _bracket_text(name: str, brackets: str) -> Callable[[Call], str]:
     def render(call: Call) -> str:
         return f"{name}{brackets[0]}{', '.join(a.text() for a in call.args)}{brackets[1]}"
 

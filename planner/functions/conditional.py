@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from streamsql.datatypes import DataType
 
-from .base import FunctionDef, Invocation, any_nullable, scalar
+from .base import Compile, FunctionDef, Invocation, any_nullable, scalar
 from .coercion import as_type, common_of, comparable, to_common
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _null_if_args(args: Sequence[Expr]) -> Sequence[Expr]:
     return (left, right) if left is args[0] else (args[0], as_type(args[1], args[0].type))
 
 
-def _extreme(function: str) -> object:
+def _extreme(function: str) -> Compile:
     """DuckDB's own functions skip NULLs."""
 
     def compile_(inv: Invocation) -> str:
@@ -97,8 +97,8 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     scalar("IFNULL", CATEGORY, "(ANY, ANY)", _if_null_type, "coalesce({0}, {1})",
            "The first, or the second where the first is NULL.", nullable="rule", coerce=to_common,
            result_text=_COMMON),
-    scalar("GREATEST", CATEGORY, "(ANY...)", common_of, _extreme("greatest"),  # type: ignore[arg-type]
+    scalar("GREATEST", CATEGORY, "(ANY...)", common_of, _extreme("greatest"),
            "The greatest argument; NULL if one is NULL.", coerce=to_common, result_text=_COMMON),
-    scalar("LEAST", CATEGORY, "(ANY...)", common_of, _extreme("least"),  # type: ignore[arg-type]
+    scalar("LEAST", CATEGORY, "(ANY...)", common_of, _extreme("least"),
            "The least argument; NULL if one is NULL.", coerce=to_common, result_text=_COMMON),
 )  # fmt: skip

@@ -72,7 +72,8 @@ def _nested_json(sql: str, type_: DataType) -> str:
         return let(sql, row)
     x = fresh_name(sql)
     if type_.root is Root.ARRAY:
-        return f"('[' || array_to_string(list_transform({sql}, lambda {x}: {element(x, type_.children[0])}), ',') || ']')"
+        items = f"list_transform({sql}, lambda {x}: {element(x, type_.children[0])})"
+        return f"('[' || array_to_string({items}, ',') || ']')"
     if not type_.children[0].is_string:
         raise UnsupportedError("a map whose keys are no strings has no JSON form")
     value = DataType(Root.INT) if type_.root is Root.MULTISET else type_.children[1]
@@ -114,7 +115,7 @@ def _object(inv: Invocation) -> str:
     if not fields:
         return "'{}'"
     ordered = ", ".join(fields[k] for k in sorted(fields))
-    return f"('{{' || array_to_string([{ordered}], ',') || '}}')"
+    return f"('{{' || coalesce(array_to_string([{ordered}], ','), '') || '}}')"
 
 
 def _array(inv: Invocation) -> str:
@@ -123,7 +124,7 @@ def _array(inv: Invocation) -> str:
         return "'[]'"
     if inv.call.option("on_null") == "NULL":
         values = [f"coalesce({v}, 'null')" for v in values]
-    return f"('[' || array_to_string([{', '.join(values)}], ',') || ']')"
+    return f"('[' || coalesce(array_to_string([{', '.join(values)}], ','), '') || ']')"
 
 
 # -- reading -----------------------------------------------------------------------------------------------------
@@ -307,14 +308,17 @@ def _unquote(inv: Invocation) -> str:
 
 def _object_text(call: Call) -> str:
     args = [a.text() for a in call.args]
-    pairs = (f"KEY {k} VALUE {v}" for k, v in zip(args[::2], args[1::2], strict=True))
-    return f"JSON_OBJECT({', '.join(pairs)} {call.option('on_null') or 'NULL'} ON NULL)"
+    pairs = [f"KEY {k} VALUE {v}" for k, v in zip(args[::2], args[1::2], strict=True)]
+    return _with_nulls(call, pairs, "NULL")
 
 
 def _array_text(call: Call) -> str:
-    return (
-        f"JSON_ARRAY({', '.join(a.text() for a in call.args)} {call.option('on_null') or 'ABSENT'} ON NULL)"
-    )
+    return _with_nulls(call, [a.text() for a in call.args], "ABSENT")
+
+
+def _with_nulls(call: Call, items: Sequence[str], default: str) -> str:
+    handling = f" {call.option('on_null') or default} ON NULL" if items else ""
+    return f"{call.function.name}({', '.join(items)}{handling})"
 
 
 def _query_text(call: Call) -> str:

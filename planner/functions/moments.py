@@ -6,7 +6,6 @@ summer time. Months are added on the calendar; the day is cut to the length of t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streamsql.datatypes import DATE, TIMESTAMP, DataType, Root

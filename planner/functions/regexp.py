@@ -1,4 +1,5 @@
-"""Regular expressions in Java syntax, run by RE2. A pattern that is no regular expression gives NULL (REGEXP: FALSE)."""
+"""Regular expressions in Java syntax, run by RE2. A pattern that is no regular expression gives NULL "
+"(REGEXP: FALSE)."""
 
 from __future__ import annotations
 

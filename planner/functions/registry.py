@@ -37,29 +37,40 @@ MODULES = (
 SCALARS: tuple[FunctionDef, ...] = tuple(f for m in MODULES for f in m.FUNCTIONS)
 AGGREGATES = aggregates.AGGREGATES
 
+_BITMAPS = (
+    "BITMAP_AND BITMAP_ANDNOT BITMAP_OR BITMAP_XOR BITMAP_BUILD BITMAP_CARDINALITY BITMAP_FROM_BYTES BITMAP_TO_ARRAY "
+    "BITMAP_TO_BYTES BITMAP_TO_STRING BITMAP_AND_AGG BITMAP_AND_CARDINALITY_AGG BITMAP_OR_AGG "
+    "BITMAP_OR_CARDINALITY_AGG BITMAP_XOR_AGG BITMAP_XOR_CARDINALITY_AGG BITMAP_BUILD_AGG BITMAP_BUILD_CARDINALITY_AGG"
+).split()
+_WINDOW_PARTS = {"START": "start", "END": "end", "ROWTIME": "time", "PROCTIME": "time"}
+
 UNSUPPORTED: dict[str, str] = {
     # Flink's functions that are refused by name, with the remedy if there is one
     "PRINTF": "use CONCAT and CAST",
-    "IS_VALID_UTF8": "", "MAKE_VALID_UTF8": "", "INET_ATON": "", "INET_NTOA": "",
-    "PARSE_JSON": "keep the text and read it with JSON_VALUE", "TRY_PARSE_JSON": "keep the text and use JSON_VALUE",
-    "JSON_LENGTH": "", "JSON_TYPE": "",
-    "OBJECT_OF": "use ROW", "OBJECT_UPDATE": "use ROW", "CURRENT_DATABASE": "", "GROUP_ID": "", "GROUPING": "",
-    "GROUPING_ID": "", "SOURCE_WATERMARK": "declare WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
-    "MATCH_ROWTIME": "", "MATCH_PROCTIME": "", "DEFAULT": "",
-    **dict.fromkeys(("BITMAP_AND", "BITMAP_ANDNOT", "BITMAP_OR", "BITMAP_XOR", "BITMAP_BUILD", "BITMAP_CARDINALITY", "BITMAP_FROM_BYTES", "BITMAP_TO_ARRAY", "BITMAP_TO_BYTES", "BITMAP_TO_STRING", "BITMAP_AND_AGG", "BITMAP_AND_CARDINALITY_AGG", "BITMAP_OR_AGG", "BITMAP_OR_CARDINALITY_AGG", "BITMAP_XOR_AGG", "BITMAP_XOR_CARDINALITY_AGG", "BITMAP_BUILD_AGG", "BITMAP_BUILD_CARDINALITY_AGG"), ""),
-    "TUMBLE_START": "use the table function TUMBLE and its column window_start",
-    "TUMBLE_END": "use the table function TUMBLE and its column window_end",
-    "TUMBLE_ROWTIME": "use the table function TUMBLE and its column window_time",
-    "TUMBLE_PROCTIME": "use the table function TUMBLE and its column window_time",
-    "HOP_START": "use the table function HOP and its column window_start",
-    "HOP_END": "use the table function HOP and its column window_end",
-    "HOP_ROWTIME": "use the table function HOP and its column window_time",
-    "HOP_PROCTIME": "use the table function HOP and its column window_time",
-    "SESSION_START": "use the table function SESSION and its column window_start",
-    "SESSION_END": "use the table function SESSION and its column window_end",
-    "SESSION_ROWTIME": "use the table function SESSION and its column window_time",
-    "SESSION_PROCTIME": "use the table function SESSION and its column window_time",
-}  # fmt: skip
+    "IS_VALID_UTF8": "",
+    "MAKE_VALID_UTF8": "",
+    "INET_ATON": "",
+    "INET_NTOA": "",
+    "PARSE_JSON": "keep the text and read it with JSON_VALUE",
+    "TRY_PARSE_JSON": "keep the text and read it with JSON_VALUE",
+    "JSON_LENGTH": "",
+    "JSON_TYPE": "",
+    "OBJECT_OF": "use ROW",
+    "OBJECT_UPDATE": "use ROW",
+    "CURRENT_DATABASE": "",
+    "GROUP_ID": "",
+    "GROUPING": "",
+    "GROUPING_ID": "",
+    "SOURCE_WATERMARK": "declare WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
+    "MATCH_ROWTIME": "",
+    "MATCH_PROCTIME": "",
+    **dict.fromkeys(_BITMAPS, ""),
+    **{
+        f"{window}_{part}": f"use the table function {window} and its column window_{column}"
+        for window in ("TUMBLE", "HOP", "SESSION")
+        for part, column in _WINDOW_PARTS.items()
+    },
+}
 
 
 class FunctionRegistry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamsql.datatypes import (
     BOOLEAN,
@@ -20,7 +20,7 @@ from streamsql.datatypes import (
 from streamsql.errors import UnsupportedError
 
 from ..sql_parts import let, quote
-from .base import FunctionDef, Invocation, TypeMismatch, scalar
+from .base import Compile, FunctionDef, Invocation, TypeMismatch, scalar
 from .coercion import common_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _substring(inv: Invocation) -> str:
     return f"({let(text, by, volatile=inv.volatile)} || CASE WHEN {start} IS NOT NULL THEN '' END)"
 
 
-def _trim(side: str) -> object:
+def _trim(side: str) -> Compile:
     def compile_(inv: Invocation) -> str:
         return f"{side}({', '.join(inv.args)})"
 
@@ -91,7 +91,7 @@ def _overlay(inv: Invocation) -> str:
     return let(text, by, volatile=inv.volatile)
 
 
-def _pad(function: str) -> object:
+def _pad(function: str) -> Compile:
     def compile_(inv: Invocation) -> str:
         text, length, pad = inv.args
         return f"CASE WHEN {length} >= 0 AND {pad} <> '' THEN {function}({text}, CAST({length} AS INTEGER), {pad}) END"
@@ -99,7 +99,7 @@ def _pad(function: str) -> object:
     return compile_
 
 
-def _take(function: str) -> object:
+def _take(function: str) -> Compile:
     def compile_(inv: Invocation) -> str:
         text, n = inv.args
         known = inv.constant(1)
@@ -183,7 +183,8 @@ def _str_to_map(inv: Invocation) -> str:
 
     def by(x: str) -> str:
         pairs = f"list_transform(string_split({x}, {quote(pair)}), lambda _p: {entry('_p')})"
-        last = f"list_filter({pairs}, lambda _e, _i: NOT list_contains(list_transform({pairs}[_i + 1:], lambda _f: _f.k), _e.k))"
+        later = f"list_transform({pairs}[_i + 1:], lambda _f: _f.k)"
+        last = f"list_filter({pairs}, lambda _e, _i: NOT list_contains({later}, _e.k))"
         return f"CASE WHEN {x} = '' THEN MAP {{}} ELSE map_from_entries({last}) END"
 
     return let(inv.args[0], by, volatile=inv.volatile)
@@ -227,7 +228,7 @@ def _to_base64(inv: Invocation) -> str:
     return f"to_base64({value})"
 
 
-def _affix(function: str) -> object:
+def _affix(function: str) -> Compile:
     def compile_(inv: Invocation) -> str:
         if inv.types[0].is_binary:
             return f"{function}(hex({inv.args[0]}), hex({inv.args[1]}))"
@@ -270,10 +271,11 @@ def _parse_url(inv: Invocation) -> str:
         return f"regexp_extract_all({query}, {quote(f'(&|^){escaped}=([^&]*)')}, 2)[1]"
     if part in _URL_GROUPS:
         return f"regexp_extract_all({url}, {quote(_URL)}, {_URL_GROUPS[part]})[1]"
+    group = f"regexp_extract_all({url}, {quote(_URL)}, {{0}})[1]"
     if part == "AUTHORITY":
-        return f"(coalesce(regexp_extract_all({url}, {quote(_URL)}, 2)[1], '') || regexp_extract_all({url}, {quote(_URL)}, 4)[1])"
+        return f"(coalesce({group.format(2)}, '') || {group.format(4)})"
     if part == "FILE":
-        return f"(regexp_extract_all({url}, {quote(_URL)}, 7)[1] || coalesce(regexp_extract_all({url}, {quote(_URL)}, 8)[1], ''))"
+        return f"({group.format(7)} || coalesce({group.format(8)}, ''))"
     return "CAST(NULL AS VARCHAR)"
 
 
@@ -284,7 +286,7 @@ def _is_decimal(inv: Invocation) -> str:
     return f"coalesce(regexp_full_match({inv.args[0]}, {quote(number)}), false)"
 
 
-def _all_match(pattern: str) -> object:
+def _all_match(pattern: str) -> Compile:
     def compile_(inv: Invocation) -> str:
         if not inv.types[0].is_string:
             return "true" if inv.types[0].is_integer and "Nd" in pattern else "false"
@@ -300,12 +302,12 @@ def _url_encode(inv: Invocation) -> str:
     return text
 
 
-def _text(name: str, signature: str, sql: object, description: str, **options: object) -> FunctionDef:
-    return scalar(name, CATEGORY, signature, STRING(), sql, description, **options)  # type: ignore[arg-type]
+def _text(name: str, signature: str, sql: str | Compile, description: str, **options: Any) -> FunctionDef:
+    return scalar(name, CATEGORY, signature, STRING(), sql, description, **options)
 
 
-def _count(name: str, signature: str, sql: object, description: str, **options: object) -> FunctionDef:
-    return scalar(name, CATEGORY, signature, INT(), sql, description, **options)  # type: ignore[arg-type]
+def _count(name: str, signature: str, sql: str | Compile, description: str, **options: Any) -> FunctionDef:
+    return scalar(name, CATEGORY, signature, INT(), sql, description, **options)
 
 
 def _trim_side(side: str, function: str) -> FunctionDef:
@@ -371,9 +373,9 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     _text("DECODE", "(BYTES, STRING)", _decode, "The text of bytes in a character set."),
     _text("FROM_BASE64", "(STRING)", _from_base64, "The text that was encoded."),
     _text("TO_BASE64", "(TEXT)", _to_base64, "The base64 encoding of a text or of bytes."),
-    scalar("STARTSWITH", CATEGORY, "(TEXT, TEXT)", BOOLEAN(), _affix("starts_with"),  # type: ignore[arg-type]
+    scalar("STARTSWITH", CATEGORY, "(TEXT, TEXT)", BOOLEAN(), _affix("starts_with"),
            "TRUE if the first begins with the second.", coerce=_same_kind),
-    scalar("ENDSWITH", CATEGORY, "(TEXT, TEXT)", BOOLEAN(), _affix("ends_with"),  # type: ignore[arg-type]
+    scalar("ENDSWITH", CATEGORY, "(TEXT, TEXT)", BOOLEAN(), _affix("ends_with"),
            "TRUE if the first ends with the second.", coerce=_same_kind),
     _text("TRANSLATE", "(STRING, STRING, STRING)", "translate({0}, {1}, {2})",
           "With each character of string2 replaced by the one at its place in string3, or left out."),
@@ -385,9 +387,9 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     _text("PARSE_URL", "(STRING, STRING[, STRING])", _parse_url,
           "A part of a URL: HOST, PATH, QUERY, REF, PROTOCOL, AUTHORITY, FILE, USERINFO; of QUERY also one key.",
           nullable="always"),
-    scalar("IS_ALPHA", CATEGORY, "(ANY)", BOOLEAN(), _all_match(r"\p{L}+"),  # type: ignore[arg-type]
+    scalar("IS_ALPHA", CATEGORY, "(ANY)", BOOLEAN(), _all_match(r"\p{L}+"),
            "TRUE if the text is of letters only.", nullable="never"),
-    scalar("IS_DIGIT", CATEGORY, "(ANY)", BOOLEAN(), _all_match(r"\p{Nd}+"),  # type: ignore[arg-type]
+    scalar("IS_DIGIT", CATEGORY, "(ANY)", BOOLEAN(), _all_match(r"\p{Nd}+"),
            "TRUE if the text is of digits only.", nullable="never"),
     scalar("IS_DECIMAL", CATEGORY, "(ANY)", BOOLEAN(), _is_decimal, "TRUE if the text is a number.",
            nullable="never"),

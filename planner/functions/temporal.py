@@ -22,7 +22,7 @@ from streamsql.errors import UnsupportedError
 from ..cast_texts import parse_date, parse_timestamp
 from ..sql_parts import cast, let, local
 from . import moments
-from .base import FunctionDef, Invocation, TypeMismatch, scalar
+from .base import Compile, FunctionDef, Invocation, TypeMismatch, scalar
 from .java_dates import parse_pattern
 from .units import ceil_to, difference, extract, floor_to, unit_interval
 
@@ -90,7 +90,7 @@ def _part(name: str, unit: str, description: str) -> FunctionDef:
     return scalar(name, CATEGORY, kind, BIGINT(), compile_, description)
 
 
-def _round(to: str) -> object:
+def _round(to: str) -> Compile:
     def compile_(inv: Invocation) -> str:
         unit, type_ = unit_of(inv.call), inv.types[0]
         wall = local(inv.args[0], type_)
@@ -251,9 +251,9 @@ def _from_unixtime(inv: Invocation) -> str:
 
 def _unix_timestamp(inv: Invocation) -> str:
     if not inv.args:
-        return f"epoch_ms({cast(inv.ctx.now_sql, 'TIMESTAMPTZ')}) // 1000"
+        return f"epoch_us({cast(inv.ctx.now_sql, 'TIMESTAMPTZ')}) // 1000000"
     found = cast(let(inv.args[0], lambda x: _parsed(inv, 1, x), volatile=inv.volatile), "TIMESTAMPTZ")
-    seconds = f"coalesce(epoch_ms({found}) // 1000, CAST(-9223372036854775808 AS BIGINT))"
+    seconds = f"coalesce(epoch_us({found}) // 1000000, CAST(-9223372036854775808 AS BIGINT))"
     return f"CASE WHEN {inv.args[0]} IS NOT NULL THEN {seconds} END"
 
 
@@ -298,10 +298,10 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     _part("HOUR", "HOUR", "The hour, 0 to 23."),
     _part("MINUTE", "MINUTE", "The minute, 0 to 59."),
     _part("SECOND", "SECOND", "The second, 0 to 59."),
-    scalar("FLOOR TO", CATEGORY, "(POINT)", _same, _round("FLOOR"),  # type: ignore[arg-type]
+    scalar("FLOOR TO", CATEGORY, "(POINT)", _same, _round("FLOOR"),
            "Rounded down to a unit; a week begins on Sunday.", render=_unit_text, exact=True,
            syntax=("FLOOR(timepoint TO unit)",), result_text="type of the point in time"),
-    scalar("CEIL TO", CATEGORY, "(POINT)", _same, _round("CEIL"),  # type: ignore[arg-type]
+    scalar("CEIL TO", CATEGORY, "(POINT)", _same, _round("CEIL"),
            "Rounded up to a unit.", render=_unit_text, exact=True,
            syntax=("CEIL(timepoint TO unit)",), result_text="type of the point in time"),
     scalar("TIMESTAMPADD", CATEGORY, "(INT, POINT)", lambda args: args[1].type, _timestamp_add,

@@ -17,8 +17,8 @@ _PARTS = {
     "DOY": "dayofyear({0})", "DOW": "dayofweek({0}) + 1", "ISODOW": "isodow({0})", "ISOYEAR": "isoyear({0})",
     "DECADE": "year({0}) // 10", "CENTURY": "(year({0}) + 99) // 100", "MILLENNIUM": "(year({0}) + 999) // 1000",
     "HOUR": "hour({0})", "MINUTE": "minute({0})", "SECOND": "second({0})",
-    "MILLISECOND": "epoch_ms({0}) % 1000", "MICROSECOND": "epoch_us({0}) % 1000000",
-    "NANOSECOND": "epoch_us({0}) % 1000000 * 1000", "EPOCH": "epoch_ms({0}) // 1000",
+    "MILLISECOND": "epoch_us({0}) // 1000 % 1000", "MICROSECOND": "epoch_us({0}) % 1000000",
+    "NANOSECOND": "epoch_us({0}) % 1000000 * 1000", "EPOCH": "epoch_us({0}) // 1000000",
 }  # fmt: skip
 EXTRACT_UNITS = tuple(_PARTS)
 ROUND_UNITS = tuple(u for u in (*MONTHS, *MILLISECONDS))
@@ -79,7 +79,9 @@ def unit_interval(unit: str, count: str) -> tuple[str, DataType]:
 def difference(unit: str, start: str, end: str, volatile: bool) -> str:
     """Whole units from ``start`` to ``end``; of months: until the same day and time of day is reached."""
     if unit in MILLISECONDS:
-        return f"CAST((epoch_ms({end}) - epoch_ms({start})) // {MILLISECONDS[unit]} AS INTEGER)"
+        return (
+            f"CAST((epoch_us({end}) // 1000 - epoch_us({start}) // 1000) // {MILLISECONDS[unit]} AS INTEGER)"
+        )
     if unit == "MICROSECOND":
         return f"CAST(epoch_us({end}) - epoch_us({start}) AS INTEGER)"
 
