@@ -195,32 +195,8 @@ class _Writer:
         return f"SELECT * FROM ({numbered}){where}"
 
     def _unnest(self, node: l.Unnest) -> str:
-        width = len(node.input.schema)
         (e,) = self.exprs([node.expr], node.input.schema)
-        element = node.expr.type
-        if element.root in (Root.MAP, Root.MULTISET):
-            e = f"map_entries({e})"
-        outer = f"CASE WHEN len({e}) > 0 THEN {e} ELSE [NULL] END" if node.outer else e
-        columns = [f"c{i}" for i in range(width)]
-        inner = f"SELECT *, unnest({outer}) AS u, unnest(range(1, greatest(len({e}), 1) + 1)) AS n FROM ({self.node(node.input)})"
-        if node.outer is False:
-            inner = f"SELECT *, unnest({e}) AS u, unnest(range(1, len({e}) + 1)) AS n FROM ({self.node(node.input)})"
-        made = self._element_columns(node)
-        items = [f"{sql} AS c{width + i}" for i, sql in enumerate(made)]
-        return f"SELECT {', '.join([*columns, *items, 'o'])} FROM ({inner})"
-
-    @staticmethod
-    def _element_columns(node: l.Unnest) -> list[str]:
-        kind = node.expr.type
-        if kind.root is Root.MULTISET:
-            raise UnsupportedError("UNNEST of a MULTISET is not supported")
-        if kind.root is Root.MAP:
-            made = ["u.key", "u.value"]
-        elif kind.children[0].root is Root.ROW:
-            made = ['u."' + n.replace('"', '""') + '"' for n in kind.children[0].names]
-        else:
-            made = ["u"]
-        return [*made, "n::INTEGER"] if node.ordinality else made
+        return unnest_sql(node, e, f"({self.node(node.input)})", ["o"])
 
     # -- two inputs ------------------------------------------------------------------------------------------------
     def _union(self, node: l.Union) -> str:
@@ -243,3 +219,27 @@ class _Writer:
             f"SELECT {items}, coalesce(l.o, r.o) AS o FROM ({self.node(node.left)}) l "
             f"{kind} JOIN ({self.node(node.right)}) r ON {condition}"
         )
+
+
+def unnest_sql(node: l.Unnest, collection: str, source: str, extra: Sequence[str]) -> str:
+    """SQL of a row once per element of ``collection`` (compiled over ``c0 …``); ``extra`` columns pass through."""
+    width = len(node.input.schema)
+    kind = node.expr.type
+    if kind.root is Root.MULTISET:
+        raise UnsupportedError("UNNEST of a MULTISET is not supported", hint="use an ARRAY")
+    elements = f"map_entries({collection})" if kind.root is Root.MAP else collection
+    count = f"len({elements})"
+    if node.outer:
+        elements = f"CASE WHEN {count} > 0 THEN {elements} ELSE [NULL] END"
+        count = f"greatest(coalesce({count}, 0), 1)"
+    inner = f"SELECT *, unnest({elements}) AS u, unnest(range(1, {count} + 1)) AS n FROM {source}"
+    if kind.root is Root.MAP:
+        made = ["u.key", "u.value"]
+    elif kind.children[0].root is Root.ROW:
+        made = ['u."' + n.replace('"', '""') + '"' for n in kind.children[0].names]
+    else:
+        made = ["u"]
+    if node.ordinality:
+        made.append("n::INTEGER")
+    items = [f"c{i}" for i in range(width)] + [f"{e} AS c{width + i}" for i, e in enumerate(made)]
+    return f"SELECT {', '.join([*items, *extra])} FROM ({inner})"

@@ -124,7 +124,7 @@ def _rebuild(node: p.PhysicalNode, needs: dict[int, bool], done: dict[int, p.Phy
             built = replace(
                 built, mode=ChangelogMode.RETRACT if before or not built.keys else ChangelogMode.UPSERT
             )
-        case p.Calc() | p.WatermarkAssigner() | p.Sink() | p.Collect() | p.WindowTableFunction():
+        case p.Calc() | p.WatermarkAssigner() | p.Sink() | p.Collect() | p.WindowTableFunction() | p.Correlate():
             built = replace(built, mode=inputs[0].mode)
         case _:
             pass

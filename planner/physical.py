@@ -15,7 +15,7 @@ from streamsql.changelog import ChangelogMode
 from streamsql.schema import Schema
 
 from .expressions import AggregateCall, Expr
-from .logical import WindowSpec
+from .logical import Unnest, WindowSpec
 
 Key = tuple[int, ...] | None
 
@@ -138,6 +138,22 @@ class WindowTableFunction(PhysicalNode):
 
     def fields(self) -> list[tuple[str, str]]:
         return [("window", self.window.text(self.inputs[0].schema.names))]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Correlate(PhysicalNode):
+    """Each row once per element of a collection (UNNEST)."""
+
+    unnest: Unnest
+
+    name = "Correlate"
+
+    def fields(self) -> list[tuple[str, str]]:
+        kind = "LEFT" if self.unnest.outer else "INNER"
+        pairs = [("invocation", f"UNNEST({self.unnest.expr.text()})"), ("select", ", ".join(self.schema.names)), ("joinType", kind)]
+        if self.unnest.ordinality:
+            pairs.append(("ordinality", "true"))
+        return pairs
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -241,6 +241,10 @@ class _Converter:
             attached=attached,
         )
 
+    def _unnest(self, node: l.Unnest) -> p.PhysicalNode:
+        source = self.convert(node.input)
+        return p.Correlate(schema=node.schema, inputs=(source,), mode=source.mode, unnest=node)
+
     # -- several inputs, roots -------------------------------------------------------------------------------------
     def _union(self, node: l.Union) -> p.PhysicalNode:
         inputs = tuple(self.convert(i) for i in node.inputs)
@@ -311,7 +315,6 @@ def _refusal(node: l.LogicalNode) -> tuple[str]:
         l.Sort: "ORDER BY or LIMIT in a streaming query",
         l.Over: "an OVER aggregate in a streaming query",
         l.SetOperation: "INTERSECT or EXCEPT in a streaming query",
-        l.Unnest: "UNNEST in a streaming query",
     }
     found = what.get(type(node), type(node).__name__)
     return (

@@ -14,6 +14,7 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogMode
 from streamsql.errors import UnsupportedError
 from streamsql.planner import physical as p
+from streamsql.planner.batch import unnest_sql
 from streamsql.planner.expressions import Expr, InputRef, substitute, walk
 from streamsql.planner.logical import WindowSpec
 from streamsql.schema import Schema
@@ -133,6 +134,8 @@ class _Builder:
                 self._vertex(node, self._calc(node), self._base(node))
             case p.WindowTableFunction():
                 self._vertex(node, self._window_table(node), node.inputs[0])
+            case p.Correlate():
+                self._vertex(node, self._correlate(node), node.inputs[0])
             case p.GroupAggregate():
                 self._vertex(node, self._group_aggregate(node), self._base(node))
             case p.WindowAggregate():
@@ -267,6 +270,16 @@ class _Builder:
         return Calc(
             CalcConfig(
                 sql, internal_schema(source.schema), internal_schema(node.schema), weighted, self._what(node)
+            )
+        )
+
+    def _correlate(self, node: p.Correlate) -> Operator:
+        source = node.inputs[0]
+        extra = ["w"] if source.updating else []
+        sql = unnest_sql(node.unnest, self.sql.expr(node.unnest.expr, source.schema), "{input}", extra)
+        return Calc(
+            CalcConfig(
+                sql, internal_schema(source.schema), internal_schema(node.schema), source.updating, self._what(node)
             )
         )
 

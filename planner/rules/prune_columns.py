@@ -13,7 +13,7 @@ from dataclasses import replace
 from streamsql.schema import Schema
 
 from ..expressions import Expr, input_refs, remap
-from ..logical import Aggregate, Filter, LogicalNode, Project, Scan, View, Watermark, WindowTable
+from ..logical import Aggregate, Filter, LogicalNode, Project, Scan, Unnest, View, Watermark, WindowTable
 
 Mapping = dict[int, int]
 
@@ -60,6 +60,8 @@ def _prune(node: LogicalNode, needed: set[int]) -> tuple[LogicalNode, Mapping]:
             calls = tuple(c.map_inputs(lambda e: remap(e, moved)) for c in node.calls)
             kept = replace(node, input=below, keys=tuple(moved[k] for k in node.keys), calls=calls)
             return kept, {i: i for i in range(len(node.schema))}
+        case Unnest():
+            return _prune_unnest(node, needed)
         case View():
             # a view is asked for by name: all its columns stay
             return _keep_all(node)
@@ -96,6 +98,15 @@ def _prune_window(node: WindowTable, needed: set[int]) -> tuple[LogicalNode, Map
     mapping = dict(moved) | {width + i: new_width + i for i in range(3)}
     schema = Schema((*below.schema, *node.schema.fields[width:]))
     return replace(node, schema=schema, input=below, window=window), mapping
+
+
+def _prune_unnest(node: Unnest, needed: set[int]) -> tuple[LogicalNode, Mapping]:
+    width = len(node.input.schema)
+    below, moved = _prune(node.input, {i for i in needed if i < width} | _used([node.expr]))
+    new_width = len(below.schema)
+    mapping = dict(moved) | {i: i - width + new_width for i in range(width, len(node.schema))}
+    schema = Schema((*below.schema, *node.schema.fields[width:]))
+    return replace(node, schema=schema, input=below, expr=remap(node.expr, moved)), mapping
 
 
 def _keep_all(node: LogicalNode) -> tuple[LogicalNode, Mapping]:
