@@ -6,13 +6,16 @@ WindowAggregate is computed in the same query as the projection and filter below
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from streamsql.catalog.connectors import table_options
+from streamsql.catalog.table import TableDefinition
 from streamsql.changelog import ChangelogMode
-from streamsql.errors import UnsupportedError
+from streamsql.errors import ConfigError, UnsupportedError
+from streamsql.options import Options
 from streamsql.planner import physical as p
 from streamsql.planner.batch import unnest_sql
 from streamsql.planner.expressions import Expr, InputRef, substitute, walk
@@ -33,6 +36,7 @@ from .connectors import create_sink, create_source
 from .connectors.base import SinkContext, SourceContext
 from .connectors.values import ValuesSource
 from .engine import Engine, internal_schema
+from .error_log import ErrorLog
 from .expressions import FragmentCompiler, sliced
 from .graph import Graph
 from .job import Job, JobPlan
@@ -61,6 +65,7 @@ class BuildOptions:
     batch_rows_max: int = 131_072
     bounded: bool = False
     register_functions: Callable[[Engine], None] = lambda engine: None
+    find_table: Callable[[str], TableDefinition] | None = None
 
 
 @dataclass
@@ -89,7 +94,10 @@ def build(plan: p.PhysicalPlan, job: Job, options: BuildOptions, queue: ResultQu
         builder.close_sinks()
         engine.close()
         raise
-    return BuiltJob(JobPlan(builder.graph, builder.sources, engine), builder.places)
+    logs = builder.error_logs
+    on_bad = {i: log.write for i, log in logs.items()}
+    made = JobPlan(builder.graph, builder.sources, engine, [log.close for log in logs.values()], on_bad)
+    return BuiltJob(made, builder.places)
 
 
 class _Builder:
@@ -103,6 +111,7 @@ class _Builder:
         self.sql = FragmentCompiler(options.time_zone)
         self.graph = Graph()
         self.sources: list[SourceTask] = []
+        self.error_logs: dict[int, ErrorLog] = {}
         self.places: dict[int, int] = {}
         self.readers: dict[int, int] = {}
         nodes = plan.nodes()
@@ -181,7 +190,23 @@ class _Builder:
             create_source(context), schema, self._watermark_plan(node), now_ms=self.job.now_ms()
         )
         self.sources.append(task)
+        self._error_log(node)
         return -len(self.sources)
+
+    def _error_log(self, node: p.TableSourceScan) -> None:
+        """The log table of a source in error-handling mode ``log``."""
+        options = node.options.options
+        if not options.declares("error-handling.mode") or options["error-handling.mode"] != "log":
+            return
+        target = options["error-handling.log.target"]
+        if target is None or self.options.find_table is None:
+            raise ConfigError(
+                f"table {node.table.path}: 'error-handling.mode'='log' needs 'error-handling.log.target'",
+                hint="name a table with the columns error_time, origin, message, record",
+            )
+        table = self.options.find_table(target)
+        log = ErrorLog(table, table_options(table), self.job.now_ms, self.options.time_zone, self.job.name)
+        self.error_logs[len(self.sources) - 1] = log
 
     def _values(self, node: p.Values) -> int:
         schema = internal_schema(node.schema)
@@ -279,7 +304,11 @@ class _Builder:
         sql = unnest_sql(node.unnest, self.sql.expr(node.unnest.expr, source.schema), "{input}", extra)
         return Calc(
             CalcConfig(
-                sql, internal_schema(source.schema), internal_schema(node.schema), source.updating, self._what(node)
+                sql,
+                internal_schema(source.schema),
+                internal_schema(node.schema),
+                source.updating,
+                self._what(node),
             )
         )
 
@@ -626,9 +655,7 @@ def _refs(expr: Expr) -> list[InputRef]:
     return [e for e in walk(expr) if isinstance(e, InputRef)]
 
 
-def _option(options: Mapping[str, object] | object, key: str) -> int | None:
-    try:
-        value = options[key]  # type: ignore[index]
-    except KeyError:
-        return None
+def _option(options: Options, key: str) -> int | None:
+    """A duration option in ms; None where it is not given or not declared."""
+    value = options[key] if options.declares(key) else None
     return value if isinstance(value, int) else None

@@ -201,6 +201,10 @@ class Options:
             raise KeyError(key)
         return option.default
 
+    def declares(self, key: str) -> bool:
+        """Whether the owner has such an option."""
+        return self._find(key) is not None
+
     def __contains__(self, key: str) -> bool:
         """Whether the user gave the option."""
         return key in self.given

@@ -208,7 +208,16 @@ class TableEnvironment:
             length=get("table.exec.sink.type-length-enforcer"),
             batch_rows_max=self._rows_max(),
             bounded=bounded,
+            find_table=self._find_table,
         )
+
+    def _find_table(self, name: str) -> TableDefinition:
+        """A table by its text name, as options give it."""
+        path = self.catalog.resolve([part.strip().strip("`") for part in name.split(".")])
+        found = self.catalog.require(path)
+        if not isinstance(found, TableDefinition):
+            raise ValidationError(f"{path} is a view; a table is needed")
+        return found
 
     def _rows_max(self) -> int:
         """Rows a step: one where every intermediate change is wanted (mini-batch off)."""
@@ -386,8 +395,7 @@ class TableEnvironment:
         arrow = (
             None
             if isinstance(data, Schema)
-            or (type(data).__module__ == "pyarrow.lib"
-            and type(data).__name__ == "Schema")
+            or (type(data).__module__ == "pyarrow.lib" and type(data).__name__ == "Schema")
             else as_arrow(data)
         )
         schema = data if isinstance(data, Schema) else schema_of(data if arrow is None else arrow.schema)
