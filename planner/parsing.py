@@ -9,7 +9,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from streamsql.errors import Position, SqlSyntaxError, did_you_mean
+from streamsql.errors import ConfigError, Position, SqlSyntaxError, did_you_mean
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -54,7 +54,12 @@ def _parse_with(sql: str, method: str) -> list[exp.Expression]:
 
     dialect = Flink()
     try:
-        parsed = dialect.parser()._parse(lambda parser: getattr(parser, method)(), dialect.tokenize(sql), sql)
+        reader = dialect.parser()
+    except TypeError as error:  # "interpreted classes cannot inherit from compiled"
+        hint = "pip uninstall sqlglotc"
+        raise ConfigError("sqlglot's compiled build takes no dialects but its own", hint=hint) from error
+    try:
+        parsed = reader._parse(lambda parser: getattr(parser, method)(), dialect.tokenize(sql), sql)
         return [node for node in parsed if isinstance(node, exp.Expression)]
     except ParseError as error:
         raise _syntax_error(sql, error.errors[0]) from None

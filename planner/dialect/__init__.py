@@ -50,6 +50,8 @@ Statements
 
 Differs from Flink: reserved words are taken as names where nothing else is possible, so ``timestamp`` needs no
 back-ticks; the generator writes them. ``INDEX_OFFSET`` is 0 though arrays count from 1: ``a[1]`` stays as written.
+
+sqlglot's compiled build (``sqlglot[c]``) refuses parsers that are not its own; the dialect needs the ordinary one.
 """
 
 from __future__ import annotations

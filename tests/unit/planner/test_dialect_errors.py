@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from streamsql.errors import SqlSyntaxError
+from streamsql.errors import ConfigError, SqlSyntaxError
+from streamsql.planner.dialect import Flink
 from streamsql.planner.parsing import is_complete, parse, parse_expression, parse_one, split_statements
 
 ERRORS = [
@@ -180,3 +181,13 @@ def test_importing_parsing_leaves_sqlglot_alone() -> None:
     code = "import sys, streamsql.planner.parsing as p; p.is_complete('x;'); print('sqlglot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_compiled_sqlglot_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Flink) -> None:
+        raise TypeError("interpreted classes cannot inherit from compiled")
+
+    monkeypatch.setattr(Flink, "parser", refuse)
+    with pytest.raises(ConfigError, match="compiled build") as caught:
+        parse("SELECT 1")
+    assert caught.value.hint == "pip uninstall sqlglotc"
