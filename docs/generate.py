@@ -14,7 +14,8 @@ from streamsql.changelog import ChangelogMode
 from streamsql.config_options import HONOURED, REFUSED
 from streamsql.options import ConfigOption, format_value
 from streamsql.planner.functions.base import AggregateDef, FunctionDef
-from streamsql.planner.functions.registry import AGGREGATES, SCALARS, UNSUPPORTED
+from streamsql.planner.functions.conversion import CASTS
+from streamsql.planner.functions.registry import AGGREGATES, DIFFERENCES, SCALARS, UNSUPPORTED
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code: change that, then `make docs`. -->"
@@ -113,9 +114,15 @@ def functions_page() -> str:
         "# Functions",
         "Result types and the treatment of NULL are Flink's. Arguments in brackets may be left out. Names "
         "may be written in any case.",
+        "In signatures `INT` is any integer type, `DOUBLE` and `NUMERIC` any number, `POINT` a DATE, TIME, TIMESTAMP "
+        "or TIMESTAMP_LTZ, `DATETIME` the same without TIME, and `TEXT` a string or bytes.",
+        "## Where results differ from Flink's",
+        "\n".join(f"- {sentence(text)}" for text in DIFFERENCES),
     ]
     for category in dict.fromkeys(f.category for f in functions):
         rows = [function_row(f) for f in functions if f.category == category]
+        if category == "conversion":
+            rows = [*((code(usage), escape(kind), sentence(text)) for usage, kind, text in CASTS), *rows]
         parts += [f"## {category[:1].upper()}{category[1:]}", table(("function", "result", "meaning"), rows)]
     parts.append("## Not supported")
     without = ", ".join(code(name) for name, instead in sorted(UNSUPPORTED.items()) if not instead)

@@ -40,7 +40,8 @@ def compile_expr(expr: Expr, columns: Sequence[str], ctx: CompileContext = DEFAU
             args = tuple(compile_expr(a, columns, ctx) for a in expr.args)
             sql = expr.function.compile(Invocation(expr, args, ctx))
             return sql if expr.function.exact else cast(sql, expr.type.duckdb)
-    raise TypeError(f"{type(expr).__name__} is not compiled here")
+        case _:
+            raise TypeError(f"{type(expr).__name__} is not compiled here")
 
 
 def compile_sort_key(key: SortKey, columns: Sequence[str], ctx: CompileContext = DEFAULT_CONTEXT) -> str:

@@ -7,35 +7,63 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from streamsql import datatypes as t
-from streamsql.datatypes import DataType, Root
+from streamsql.datatypes import (
+    ARRAY,
+    BIGINT,
+    BINARY,
+    BOOLEAN,
+    BYTES,
+    CHAR,
+    DATE,
+    DECIMAL,
+    DOUBLE,
+    FLOAT,
+    INT,
+    INTERVAL_MONTH,
+    INTERVAL_SECOND,
+    MAP,
+    MAX_LENGTH,
+    MULTISET,
+    NULL,
+    ROW,
+    SMALLINT,
+    STRING,
+    TIME,
+    TIMESTAMP,
+    TIMESTAMP_LTZ,
+    TINYINT,
+    VARBINARY,
+    VARCHAR,
+    DataType,
+    Root,
+)
 from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
 
 from .expressions import Expr, Literal
 
 _SIMPLE: dict[exp.DType, Callable[[], DataType]] = {
-    exp.DType.TEXT: t.STRING,
-    exp.DType.BLOB: t.BYTES,
-    exp.DType.BOOLEAN: t.BOOLEAN,
-    exp.DType.TINYINT: t.TINYINT,
-    exp.DType.SMALLINT: t.SMALLINT,
-    exp.DType.INT: t.INT,
-    exp.DType.BIGINT: t.BIGINT,
-    exp.DType.FLOAT: t.FLOAT,
-    exp.DType.DOUBLE: t.DOUBLE,
-    exp.DType.DATE: t.DATE,
-    exp.DType.NULL: t.NULL,
+    exp.DType.TEXT: STRING,
+    exp.DType.BLOB: BYTES,
+    exp.DType.BOOLEAN: BOOLEAN,
+    exp.DType.TINYINT: TINYINT,
+    exp.DType.SMALLINT: SMALLINT,
+    exp.DType.INT: INT,
+    exp.DType.BIGINT: BIGINT,
+    exp.DType.FLOAT: FLOAT,
+    exp.DType.DOUBLE: DOUBLE,
+    exp.DType.DATE: DATE,
+    exp.DType.NULL: NULL,
 }
 _SIZED: dict[exp.DType, tuple[Callable[..., DataType], Callable[[], DataType]]] = {
     # type: with parameters, without; VARCHAR without a length is STRING in SQL texts
-    exp.DType.VARCHAR: (t.VARCHAR, t.STRING),
-    exp.DType.CHAR: (t.CHAR, t.CHAR),
-    exp.DType.VARBINARY: (t.VARBINARY, t.BYTES),
-    exp.DType.BINARY: (t.BINARY, t.BINARY),
-    exp.DType.DECIMAL: (t.DECIMAL, t.DECIMAL),
-    exp.DType.TIME: (t.TIME, t.TIME),
-    exp.DType.TIMESTAMP: (t.TIMESTAMP, t.TIMESTAMP),
-    exp.DType.TIMESTAMPLTZ: (t.TIMESTAMP_LTZ, t.TIMESTAMP_LTZ),
+    exp.DType.VARCHAR: (VARCHAR, STRING),
+    exp.DType.CHAR: (CHAR, CHAR),
+    exp.DType.VARBINARY: (VARBINARY, BYTES),
+    exp.DType.BINARY: (BINARY, BINARY),
+    exp.DType.DECIMAL: (DECIMAL, DECIMAL),
+    exp.DType.TIME: (TIME, TIME),
+    exp.DType.TIMESTAMP: (TIMESTAMP, TIMESTAMP),
+    exp.DType.TIMESTAMPLTZ: (TIMESTAMP_LTZ, TIMESTAMP_LTZ),
 }
 _LENGTHS = (exp.DType.VARCHAR, exp.DType.CHAR, exp.DType.VARBINARY, exp.DType.BINARY)
 
@@ -65,14 +93,14 @@ def _data_type(node: exp.Expr) -> DataType:
     if kind in _SIZED:
         return _sized(kind, [int(p.this.name) for p in inner])
     if kind is exp.DType.ARRAY:
-        return t.ARRAY(data_type(inner[0]))
+        return ARRAY(data_type(inner[0]))
     if kind is exp.DType.MAP:
-        return t.MAP(data_type(inner[0]), data_type(inner[1]))
+        return MAP(data_type(inner[0]), data_type(inner[1]))
     if kind is exp.DType.STRUCT:
         return _row(inner)
     own = str(node.args.get("kind") or "")
     if own == "MULTISET":
-        return t.MULTISET(data_type(inner[0]))
+        return MULTISET(data_type(inner[0]))
     if kind is exp.DType.TIMESTAMPTZ:
         raise UnsupportedError(
             "TIMESTAMP WITH TIME ZONE is not supported (nor in Flink)",
@@ -94,8 +122,8 @@ def _sized(kind: exp.DType, parameters: list[int]) -> DataType:
     with_parameters, without = _SIZED[kind]
     if not parameters:
         return without()
-    if kind in _LENGTHS and not 1 <= parameters[0] <= t.MAX_LENGTH:
-        raise ValidationError(f"a length must be between 1 and {t.MAX_LENGTH}, found {parameters[0]}")
+    if kind in _LENGTHS and not 1 <= parameters[0] <= MAX_LENGTH:
+        raise ValidationError(f"a length must be between 1 and {MAX_LENGTH}, found {parameters[0]}")
     return with_parameters(*parameters)
 
 
@@ -104,7 +132,7 @@ def _row(fields: list[exp.Expr]) -> DataType:
     repeated = next((n for n in names if names.count(n) > 1), None)
     if repeated is not None:
         raise ValidationError(f"the field '{repeated}' occurs twice in ROW")
-    return t.ROW([(f.this.name, data_type(f.args["kind"])) for f in fields])
+    return ROW([(f.this.name, data_type(f.args["kind"])) for f in fields])
 
 
 # -- intervals ---------------------------------------------------------------------------------------------
@@ -130,7 +158,7 @@ def _bare(unit: exp.Expr) -> str:
 
 def interval_type(unit: str) -> DataType:
     """INTERVAL YEAR TO MONTH for months and longer, else INTERVAL DAY TO SECOND."""
-    return t.INTERVAL_MONTH() if unit in _MONTHS else t.INTERVAL_SECOND()
+    return INTERVAL_MONTH() if unit in _MONTHS else INTERVAL_SECOND()
 
 
 def interval_literal(node: exp.Interval) -> Literal:

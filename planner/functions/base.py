@@ -42,7 +42,7 @@ class Invocation:
     """One call being compiled: the call, the SQL of each argument, and the context."""
 
     call: Call
-    args: tuple[str, ...]
+    args: Sequence[str]
     ctx: CompileContext
 
     @property
@@ -128,8 +128,8 @@ class BatchAggregate:
     ``order`` is the SQL of the arrival order, if known; ``window`` what stands in the parentheses of OVER.
     """
 
-    args: tuple[str, ...]
-    arg_types: tuple[DataType, ...]
+    args: Sequence[str]
+    arg_types: Sequence[DataType]
     type: DataType
     distinct: bool = False
     filter: str | None = None

@@ -19,7 +19,7 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
            nullable="never"),
 )  # fmt: skip
 
-DOCUMENTED = (
+CASTS = (
     # syntax, result, description: nodes that are not function records
     ("CAST(value AS type)", "type", "The value converted; an error where it does not convert."),
     ("TRY_CAST(value AS type)", "type", "The value converted; NULL where it does not convert."),

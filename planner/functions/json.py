@@ -218,6 +218,8 @@ def _exists(inv: Invocation) -> str:
                 missing = "CAST(NULL AS BOOLEAN)"
             case "ERROR":
                 missing = _raise(f"JSON_EXISTS fails: path {inv.constant(1)}", "BOOLEAN")
+            case _:
+                pass
     test = f"CASE WHEN {found} THEN true ELSE {missing} END"
     return f"CASE WHEN {inv.args[0]} IS NOT NULL THEN {test} END"
 

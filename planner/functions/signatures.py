@@ -10,32 +10,44 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from streamsql import datatypes as t
-from streamsql.datatypes import DataType, Root
+from streamsql.datatypes import (
+    BOOLEAN,
+    BYTES,
+    DATE,
+    DOUBLE,
+    INT,
+    INTERVAL_SECOND,
+    NULL,
+    STRING,
+    TIME,
+    TIMESTAMP,
+    DataType,
+    Root,
+)
 
 _POINTS = (Root.DATE, Root.TIME, Root.TIMESTAMP, Root.TIMESTAMP_LTZ)
 
 KINDS: dict[str, tuple[Callable[[DataType], bool], DataType]] = {
     # kind: (what it takes, the type that an untyped NULL becomes)
-    "STRING": (lambda d: d.is_string, t.STRING()),
-    "BYTES": (lambda d: d.is_binary, t.BYTES()),
-    "TEXT": (lambda d: d.is_string or d.is_binary, t.STRING()),
-    "INT": (lambda d: d.is_integer, t.INT()),
-    "EXACT": (lambda d: d.is_exact, t.INT()),
-    "NUMERIC": (lambda d: d.is_numeric, t.INT()),
-    "DOUBLE": (lambda d: d.is_numeric, t.DOUBLE()),
-    "BOOLEAN": (lambda d: d.root is Root.BOOLEAN, t.BOOLEAN()),
-    "DATE": (lambda d: d.root is Root.DATE, t.DATE()),
-    "TIME": (lambda d: d.root is Root.TIME, t.TIME()),
-    "TIMESTAMP": (lambda d: d.is_timestamp, t.TIMESTAMP(3)),
-    "DATETIME": (lambda d: d.is_timestamp or d.root is Root.DATE, t.TIMESTAMP(3)),
-    "POINT": (lambda d: d.root in _POINTS, t.TIMESTAMP(3)),
-    "INTERVAL": (lambda d: d.is_interval, t.INTERVAL_SECOND()),
-    "ARRAY": (lambda d: d.root is Root.ARRAY, t.NULL()),
-    "MAP": (lambda d: d.root is Root.MAP, t.NULL()),
-    "ROW": (lambda d: d.root is Root.ROW, t.NULL()),
-    "COLLECTION": (lambda d: d.root in (Root.ARRAY, Root.MAP, Root.MULTISET), t.NULL()),
-    "ANY": (lambda d: True, t.NULL()),
+    "STRING": (lambda d: d.is_string, STRING()),
+    "BYTES": (lambda d: d.is_binary, BYTES()),
+    "TEXT": (lambda d: d.is_string or d.is_binary, STRING()),
+    "INT": (lambda d: d.is_integer, INT()),
+    "EXACT": (lambda d: d.is_exact, INT()),
+    "NUMERIC": (lambda d: d.is_numeric, INT()),
+    "DOUBLE": (lambda d: d.is_numeric, DOUBLE()),
+    "BOOLEAN": (lambda d: d.root is Root.BOOLEAN, BOOLEAN()),
+    "DATE": (lambda d: d.root is Root.DATE, DATE()),
+    "TIME": (lambda d: d.root is Root.TIME, TIME()),
+    "TIMESTAMP": (lambda d: d.is_timestamp, TIMESTAMP(3)),
+    "DATETIME": (lambda d: d.is_timestamp or d.root is Root.DATE, TIMESTAMP(3)),
+    "POINT": (lambda d: d.root in _POINTS, TIMESTAMP(3)),
+    "INTERVAL": (lambda d: d.is_interval, INTERVAL_SECOND()),
+    "ARRAY": (lambda d: d.root is Root.ARRAY, NULL()),
+    "MAP": (lambda d: d.root is Root.MAP, NULL()),
+    "ROW": (lambda d: d.root is Root.ROW, NULL()),
+    "COLLECTION": (lambda d: d.root in (Root.ARRAY, Root.MAP, Root.MULTISET), NULL()),
+    "ANY": (lambda d: True, NULL()),
 }
 _NULLABLE_KINDS = frozenset({"ARRAY", "MAP", "ROW", "COLLECTION"})  # an untyped NULL has no element type
 
