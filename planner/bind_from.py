@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from streamsql.datatypes import INT, Root
-from streamsql.errors import UnsupportedError
+from streamsql.errors import Position, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
@@ -97,8 +97,19 @@ def _options(binder: QueryBinder, table: exp.Table) -> dict[str, str]:
                 raise UnsupportedError(
                     f"the hint {call.name} is not supported here", position=binder.position(hint)
                 )
+            check_dynamic_options(binder.context.dynamic_options, binder.position(hint))
             options.update({o.this.name: o.args["value"].name for o in call.expressions})
     return options
+
+
+def check_dynamic_options(enabled: bool, position: Position | None) -> None:
+    """Raises ValidationError for an OPTIONS hint where the session does not allow them."""
+    if not enabled:
+        raise ValidationError(
+            "the OPTIONS hint is switched off",
+            hint="SET 'table.dynamic-table-options.enabled'='true'",
+            position=position,
+        )
 
 
 def _table_function(binder: QueryBinder, source: exp.Table) -> LogicalNode:

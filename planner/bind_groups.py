@@ -159,7 +159,9 @@ class GroupBinder:
         if expr in self.keys:
             return InputRef(self.keys.index(expr), expr.text(), expr.type)
         if isinstance(expr, AggregateRef):
-            return InputRef(len(self.keys) + expr.index, self.names.get(expr.index, f"EXPR${expr.index}"), expr.type)
+            return InputRef(
+                len(self.keys) + expr.index, self.names.get(expr.index, f"EXPR${expr.index}"), expr.type
+            )
         if isinstance(expr, OverRef):
             return expr
         if isinstance(expr, InputRef):
@@ -173,7 +175,12 @@ class GroupBinder:
         return expr.with_children(tuple(self.rewrite(c) for c in children)) if children else expr
 
     def finish(
-        self, names: list[str], exprs: list[Expr], conditions: list[Expr], late: list[Expr], order: list[SortKey]
+        self,
+        names: list[str],
+        exprs: list[Expr],
+        conditions: list[Expr],
+        late: list[Expr],
+        order: list[SortKey],
     ) -> tuple[LogicalNode, tuple[list[Expr], list[Expr], list[Expr], list[SortKey]]]:
         """The Aggregate node and everything above rewritten over it; aggregates take the names of the select list."""
         for name, e in zip(names, exprs, strict=True):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from streamsql.catalog.checks import check_writable
 from streamsql.catalog.connectors import table_options
 from streamsql.catalog.table import Column, TableDefinition, ViewDefinition
 from streamsql.datatypes import Root
 from streamsql.errors import CatalogError, UnsupportedError, ValidationError, did_you_mean
 from streamsql.schema import Field, Schema
 
+from .bind_from import check_dynamic_options
 from .binder import QueryBinder, cast, project, refs
 from .casts import can_cast_implicitly
 from .expressions import Expr, Literal
@@ -39,6 +41,9 @@ def bind_insert(statement: Insert, context: BindContext) -> Sink:
             f"table {path} (connector '{options.connector.name}') cannot be written",
             position=statement.target.position,
         )
+    if statement.options:
+        check_dynamic_options(context.dynamic_options, statement.target.position)
+    check_writable(table, options)
     node = QueryBinder(context, statement.sql).bind(statement.query)
     return Sink(
         _schema(table),

@@ -43,6 +43,7 @@ class BindContext:
     )
     depth: int = 0
     current: tuple[str, str] | None = None
+    dynamic_options: bool = True
 
     def resolve(self, parts: Sequence[str]) -> ObjectPath:
         """The full path of a name, in the session's catalog and database or those of the view being read."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValidationError,
     )
+    from .python_functions import udf
     from .result import TableResult
     from .runtime.connectors.in_process import InProcessTable
     from .runtime.job import Job
@@ -59,6 +60,7 @@ _HOMES = {
     "TableResult": "result",
     "UnsupportedError": "errors",
     "ValidationError": "errors",
+    "udf": "python_functions",
 }
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "TableResult",
     "UnsupportedError",
     "ValidationError",
+    "udf",
 ]
 
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from . import python_functions
 from .catalog.catalog import CatalogManager
+from .catalog.objects import FunctionDefinition
 from .catalog.table import Column, ObjectPath, TableDefinition, ViewDefinition, WatermarkSpec
 from .changelog import ChangelogMode
 from .config import Configuration
@@ -23,7 +25,7 @@ from .jobs import Jobs
 from .planner import logical as l
 from .planner import pipeline
 from .planner.binder import BindContext
-from .planner.functions import FunctionRegistry
+from .planner.functions import FunctionRegistry, support
 from .planner.functions.registry import AGGREGATES, SCALARS
 from .planner.statements import (
     BeginStatementSet,
@@ -47,9 +49,11 @@ from .session_completion import Completion
 if TYPE_CHECKING:
     from .runtime.build import BuildOptions
     from .runtime.connectors.in_process import InProcessTable
+    from .runtime.engine import Engine
     from .runtime.job import Job
 
 _names = itertools.count(1)
+_BUILT_IN = FunctionRegistry()
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,6 @@ class TableEnvironment:
         self._now_ms = now_ms or (lambda: int(time.time() * 1000))
         self._jobs = Jobs(self._now_ms)
         self.catalog = CatalogManager(virtual=self._jobs.table, virtual_names=self._jobs.names)
-        self.functions = FunctionRegistry()
         self._collecting: list[Insert] | None = None
         self._closed = False
         _open_sessions.add(self)
@@ -101,6 +104,47 @@ class TableEnvironment:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def functions(self) -> FunctionRegistry:
+        """Built-in functions, and the user's that are in sight."""
+        visible = self._user_functions()
+        return (
+            FunctionRegistry(python_functions.planner_function(f) for f in visible) if visible else _BUILT_IN
+        )
+
+    def _user_functions(self) -> list[FunctionDefinition]:
+        """Functions found by a simple name: of the current database, then temporary system functions."""
+        catalog = self.catalog
+        return catalog.functions.definitions(catalog.current_catalog, catalog.current_database)
+
+    def create_temporary_function(self, name: str, function: Any) -> None:
+        """Make a Python function (see :func:`streamsql.udf`) callable from SQL under a name of the current database."""
+        path = self.catalog.resolve([name])
+        definition = FunctionDefinition(
+            name,
+            path,
+            getattr(function, "__name__", name),
+            temporary=True,
+            callable=python_functions.as_scalar(function),
+        )
+        self.catalog.functions.create(definition)
+
+    def create_temporary_system_function(self, name: str, function: Any) -> None:
+        """As :meth:`create_temporary_function`, found from every database."""
+        definition = FunctionDefinition(
+            name,
+            None,
+            getattr(function, "__name__", name),
+            temporary=True,
+            callable=python_functions.as_scalar(function),
+        )
+        self.catalog.functions.create(definition)
+
+    def drop_temporary_function(self, name: str) -> bool:
+        """Whether it was there."""
+        path = self.catalog.resolve([name])
+        return self.catalog.functions.drop(FunctionDefinition(name, path, "", temporary=True), if_exists=True)
 
     # -- statements ------------------------------------------------------------------------------------------------
     def execute_sql(self, sql: str) -> TableResult:
@@ -188,7 +232,12 @@ class TableEnvironment:
     # -- queries and inserts ---------------------------------------------------------------------------------------
     def bind_context(self) -> BindContext:
         """What the planner reads of this session."""
-        return BindContext(self.catalog, self.functions, self.config.get("table.local-time-zone"))
+        return BindContext(
+            self.catalog,
+            self.functions,
+            self.config.get("table.local-time-zone"),
+            dynamic_options=bool(self.config.get("table.dynamic-table-options.enabled")),
+        )
 
     def _physical_options(self) -> PhysicalOptions:
         return PhysicalOptions(
@@ -209,7 +258,17 @@ class TableEnvironment:
             batch_rows_max=self._rows_max(),
             bounded=bounded,
             find_table=self._find_table,
+            register_functions=self._register_functions(),
         )
+
+    def _register_functions(self) -> Callable[[Engine], None]:
+        definitions = self._user_functions()
+
+        def register(engine: Engine) -> None:
+            support.register(engine.connection)
+            python_functions.register(engine.connection, definitions)
+
+        return register
 
     def _find_table(self, name: str) -> TableDefinition:
         """A table by its text name, as options give it."""
@@ -318,9 +377,9 @@ class TableEnvironment:
     def _explain(self, statement: Explain) -> TableResult:
         inner = statement.statement
         context = self.bind_context()
-        if isinstance(inner, CreateTable):
-            raise UnsupportedError("EXPLAIN of CREATE TABLE is not supported", hint="EXPLAIN its query")
-        members = self._set_members(inner.statements) if isinstance(inner, StatementSet) else [inner]
+        members = list(inner.statements) if isinstance(inner, StatementSet) else [inner]
+        if any(isinstance(m, CreateTable) for m in members):
+            raise UnsupportedError("EXPLAIN of CREATE TABLE … AS is not supported", hint="EXPLAIN its query")
         roots = [pipeline.bind_root(m, context) for m in members]
         for detail in statement.details:
             if detail not in ("CHANGELOG_MODE", "VERBOSE", "PLAN_ADVICE", "ESTIMATED_COST"):

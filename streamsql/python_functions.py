@@ -1,0 +1,157 @@
+"""Python scalar functions in SQL: declare types with :func:`udf`, or let annotations say them.
+
+    @udf(result_type="DOUBLE", input_types=["DOUBLE", "DOUBLE"])
+    def discounted(price, percent):
+        return price * (1 - percent / 100)
+
+    env.create_temporary_function("discounted", discounted)
+
+A function is called once a row with plain Python values, NULL as None. It must not change state that it shares with others:
+it runs on the thread of the job. Source: PyFlink's ``udf`` (2.x).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from .datatypes import (
+    BIGINT,
+    BOOLEAN,
+    BYTES,
+    DATE,
+    DECIMAL,
+    DOUBLE,
+    STRING,
+    TIME,
+    TIMESTAMP,
+    DataType,
+)
+from .errors import UnsupportedError, ValidationError
+
+if TYPE_CHECKING:
+    from .catalog.objects import FunctionDefinition
+    from .planner.functions import FunctionDef
+
+_ANNOTATIONS: dict[Any, DataType] = {
+    bool: BOOLEAN(), int: BIGINT(), float: DOUBLE(), str: STRING(), bytes: BYTES(),
+    Decimal: DECIMAL(38, 18), dt.date: DATE(), dt.time: TIME(3), dt.datetime: TIMESTAMP(6),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ScalarFunction:
+    """A Python function with SQL types. It can still be called from Python."""
+
+    function: Callable[..., Any]
+    input_types: tuple[DataType, ...]
+    result_type: DataType
+    deterministic: bool = True
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+def udf(
+    function: Callable[..., Any] | None = None,
+    *,
+    result_type: DataType | str | None = None,
+    input_types: Sequence[DataType | str] | None = None,
+    deterministic: bool = True,
+    func_type: str = "general",
+) -> Any:
+    """Make a Python function callable from SQL; also usable as a decorator.
+
+    Types are :class:`DataType` or Flink's texts (``"DECIMAL(10, 2)"``); what is not given is read from annotations.
+    Raises ValidationError where a type is neither given nor annotated, UnsupportedError for ``func_type="pandas"``.
+    """
+    if func_type != "general":
+        raise UnsupportedError(
+            f"udf(func_type='{func_type}') is not supported yet", hint="leave func_type out"
+        )
+
+    def wrap(f: Callable[..., Any]) -> ScalarFunction:
+        inputs = input_types if input_types is not None else _annotated_inputs(f)
+        result = result_type if result_type is not None else _annotated_result(f)
+        return ScalarFunction(f, tuple(_type(t) for t in inputs), _type(result), deterministic)
+
+    return wrap if function is None else wrap(function)
+
+
+def _type(given: DataType | str) -> DataType:
+    if isinstance(given, DataType):
+        return given
+    from .planner.parsing import parse_type
+    from .planner.typing import data_type
+
+    return data_type(parse_type(given), given)
+
+
+def _hints(f: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(f)
+    except (NameError, TypeError):
+        return {}
+
+
+def _annotated_inputs(f: Callable[..., Any]) -> list[DataType]:
+    hints, found = _hints(f), []
+    for name in inspect.signature(f).parameters:
+        if hints.get(name) not in _ANNOTATIONS:
+            raise ValidationError(
+                f"function {getattr(f, '__name__', f)}: the type of parameter '{name}' is not known",
+                hint="annotate it (int, float, str, …) or pass input_types to udf(…)",
+            )
+        found.append(_ANNOTATIONS[hints[name]])
+    return found
+
+
+def _annotated_result(f: Callable[..., Any]) -> DataType:
+    found = _ANNOTATIONS.get(_hints(f).get("return"))
+    if found is None:
+        raise ValidationError(
+            f"function {getattr(f, '__name__', f)}: the type of its result is not known",
+            hint="annotate it (-> float) or pass result_type to udf(…)",
+        )
+    return found
+
+
+def as_scalar(callable_: Any) -> ScalarFunction:
+    """A :class:`ScalarFunction` as it is, or one made from a plain function's annotations."""
+    if isinstance(callable_, ScalarFunction):
+        return callable_
+    made: ScalarFunction = udf(callable_)
+    return made
+
+
+def planner_function(definition: FunctionDefinition) -> FunctionDef:
+    """The planner's record of a user's function."""
+    from .planner.functions import user_scalar
+
+    scalar = as_scalar(definition.callable)
+    return user_scalar(
+        definition.name,
+        scalar.input_types,
+        scalar.result_type,
+        duckdb_name(definition),
+        deterministic=scalar.deterministic,
+    )
+
+
+def duckdb_name(definition: FunctionDefinition) -> str:
+    """Under which name jobs register the function."""
+    return f"udf_{definition.name}"
+
+
+def register(connection: Any, definitions: Iterable[FunctionDefinition]) -> None:
+    """Make the functions known to a DuckDB connection. NULL reaches them as None; an exception fails the query."""
+    for d in definitions:
+        scalar = as_scalar(d.callable)
+        connection.create_function(
+            duckdb_name(d), scalar.function, [t.duckdb for t in scalar.input_types], scalar.result_type.duckdb,
+            null_handling="special", side_effects=not scalar.deterministic,
+        )  # fmt: skip
