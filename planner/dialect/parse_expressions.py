@@ -14,6 +14,7 @@ from sqlglot.parser import IsPredicatePrecedence, Parser, binary_range_parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from .literals import decode_escape_string, decode_unicode_string
+from .parse_base import number
 from .parse_types import TypeParser
 from .words import needs_quotes
 
@@ -38,6 +39,18 @@ def _escape_string(self: ExpressionParser, token: Token) -> exp.Expr:
     if text is None:
         raise self._error("expected an escape that stands for a character", token)
     return self.expression(exp.Literal.string(text), token)
+
+
+def _number(self: ExpressionParser, token: Token) -> exp.Expr:
+    if self._curr.token_type == TokenType.VAR and self._is_connected():
+        raise self._error("unexpected")
+    return self.expression(number(token.text), token)
+
+
+def _hex_string(self: ExpressionParser, token: Token) -> exp.Expr:
+    if self.sql and self.sql[token.start] not in "xX":  # sqlglot reads 0x1F as well
+        raise self._error(f"expected a binary literal as X'{token.text}'", token)
+    return self.expression(exp.HexString(this=token.text), token)
 
 
 def _qualify(call: exp.Expr, names: exp.Expr) -> exp.Expr:
@@ -82,8 +95,8 @@ class ExpressionParser(TypeParser):
         TokenType.BYTE_STRING: _escape_string,
     }
     NUMERIC_PARSERS: ClassVar[dict[TokenType, TokenHandler]] = {
-        TokenType.NUMBER: Parser.NUMERIC_PARSERS[TokenType.NUMBER],
-        TokenType.HEX_STRING: Parser.NUMERIC_PARSERS[TokenType.HEX_STRING],
+        TokenType.NUMBER: _number,
+        TokenType.HEX_STRING: _hex_string,
     }
     PRIMARY_PARSERS: ClassVar[dict[TokenType, TokenHandler]] = {
         **STRING_PARSERS,

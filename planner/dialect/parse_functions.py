@@ -68,6 +68,15 @@ class FunctionParser(ExpressionParser):
         "JSON_ARRAYAGG": lambda self: self._json_array_aggregate(),
     }
 
+    def _parse_function(
+        self,
+        functions: dict[str, Callable[..., Any]] | None = None,
+        anonymous: bool = False,
+        optional_parens: bool = True,
+        any_token: bool = False,
+    ) -> exp.Expr | None:
+        return self._parse_function_call(functions, anonymous, optional_parens, any_token)
+
     def _parse_function_call(
         self,
         functions: dict[str, Callable[..., Any]] | None = None,
@@ -81,6 +90,8 @@ class FunctionParser(ExpressionParser):
             return None if after_dot or not optional_parens else self._call_without_parens(token)
         if token.token_type in _SUBQUERY_CALLS:
             return self._subquery_call(token)
+        if token.token_type in self.NO_PAREN_FUNCTIONS:
+            raise self._error(f"{token.text} stands without parentheses")
         if token.token_type not in self.FUNC_TOKENS:
             return None
         self._advance(2)

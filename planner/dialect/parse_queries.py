@@ -20,6 +20,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from .parse_tables import TableParser
 
 _QUERY_STARTS = (TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.TABLE)
+_UNSUPPORTED_AFTER_TABLE = ("PIVOT", "UNPIVOT", "TABLESAMPLE")
 _OPERATIONS: dict[TokenType, type[exp.SetOperation]] = {
     TokenType.UNION: exp.Union,
     TokenType.EXCEPT: exp.Except,
@@ -273,6 +274,9 @@ class QueryParser(TableParser):
 
     def _parse_table_alias(self, alias_tokens: Collection[TokenType] | None = None) -> exp.TableAlias | None:
         """``[AS] name [(column, ...)]``."""
+        clause_follows = self._next.token_type in (TokenType.VAR, TokenType.L_PAREN)
+        if clause_follows and self._match_texts(_UNSUPPORTED_AFTER_TABLE, advance=False):
+            raise self._error(f"{self._curr.text.upper()} is not supported")
         if self._match(TokenType.ALIAS):
             name: exp.Expr | None = self._name("a name after AS")
         elif self._emit_changes_ahead():

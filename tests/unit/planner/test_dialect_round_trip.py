@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from streamsql.planner.parsing import is_complete, parse_one, split_statements
+from streamsql.errors import SqlSyntaxError
+from streamsql.planner.parsing import is_complete, parse, parse_one, split_statements
 
 from . import dialect_grammar as grammar
 
@@ -118,13 +119,28 @@ def test_random_scripts_are_cut_between_statements(texts: list[str]) -> None:
 
 @given(st.text())
 def test_any_text_gives_a_tree_or_a_syntax_error(text: str) -> None:
-    from streamsql.errors import SqlSyntaxError
-    from streamsql.planner.parsing import parse
-
     try:
         parse(text)
     except SqlSyntaxError as error:
         assert str(error)
+
+
+@given(
+    st.sampled_from(STATEMENTS),
+    st.lists(
+        st.tuples(st.integers(0, 60), st.sampled_from(["", "(", ")", ",", "AS", "x", "'s'", "1", "NOT", "."]))
+    ),
+)
+def test_a_spoilt_statement_gives_a_tree_or_a_syntax_error(text: str, edits: list[tuple[int, str]]) -> None:
+    words = text.split()
+    for at, word in edits[:3]:
+        words[at % len(words)] = word
+    try:
+        trees = parse(" ".join(words))
+    except SqlSyntaxError as error:
+        assert str(error)
+        return
+    assert [parse_one(sql(tree)) for tree in trees] == trees
 
 
 def test_the_dialect_is_found_without_importing_streamsql() -> None:
