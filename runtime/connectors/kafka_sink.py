@@ -7,6 +7,7 @@ from all replicas). At least once: ``close(finished=True)`` returns when every m
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ CHUNK_MESSAGES = 10_000
 """Messages handed to librdkafka at once."""
 ANSWER_TIMEOUT_S = 1.0
 """How long ``start`` waits for a broker to check the topic."""
+PROBE_INTERVAL_S = 1.0
+"""How often ``status`` asks a broker that was away whether it is back."""
+PROBE_TIMEOUT_S = 0.1
+"""How long it waits for the answer: whoever asks for a status is not to be held up."""
 AUTO_CREATE_WAIT_S = 3.0
 """How long a topic that the broker creates on demand may take to appear."""
 ABORT_FLUSH_S = 5.0
@@ -82,6 +87,9 @@ class MessageSender:
         )
         self._bytes = 0
         self._closed = False
+        self._last_probe = 0.0
+        topics = context.options.options["topic"]
+        self._probe_topic = topics[0] if topics else None
 
     def _on_delivery(self, error: KafkaError | None, message: Any) -> None:
         """Called for failed messages only (``delivery.report.only.error``)."""
@@ -139,7 +147,7 @@ class MessageSender:
         for begin in range(0, len(messages.values), CHUNK_MESSAGES):
             chunk = slice(begin, begin + CHUNK_MESSAGES)
             self._make_room(messages, chunk)
-            if messages.headers is not None:
+            if messages.headers is not None or messages.timestamps is not None:  # not possible in batches
                 self._send_each(topic, messages, chunk, partition, partitions)
             else:
                 self._send_batch(topic, messages, chunk, partition, partitions)
@@ -150,18 +158,15 @@ class MessageSender:
         self, topic: str, messages: Messages, chunk: slice, partition: int, partitions: Sequence[int] | None
     ) -> None:
         batch: list[dict[str, Any]] = [{"value": v} for v in messages.values[chunk]]
-        for name, column in (
-            ("key", messages.keys),
-            ("timestamp", messages.timestamps),
-            ("partition", partitions),
-        ):
-            if column is not None:
-                for message, item in zip(batch, column[chunk], strict=True):
-                    if item is not None:
-                        message[name] = item
+        if messages.keys is not None:
+            for message, key in zip(batch, messages.keys[chunk], strict=True):
+                if key is not None:
+                    message["key"] = key
+        # librdkafka takes one topic and one partition a batch; a partition named in a message is not heeded.
         topics = messages.topics[chunk] if messages.topics is not None else None
-        for name, part in _by_topic(topic, topics, batch).items():
-            if self._producer.produce_batch(name, part, partition=partition) != len(part):
+        numbers = partitions[chunk] if partitions is not None else None
+        for (name, number), part in _by_place(topic, partition, topics, numbers, batch).items():
+            if self._producer.produce_batch(name, part, partition=number) != len(part):
                 error = next(m["_error"] for m in part if "_error" in m)
                 raise ConnectorError(
                     f"{self._owner}: a message for topic {name} cannot be sent: {reason(error)}"
@@ -170,10 +175,9 @@ class MessageSender:
     def _send_each(
         self, topic: str, messages: Messages, chunk: slice, partition: int, partitions: Sequence[int] | None
     ) -> None:
-        assert messages.headers is not None
         for i in range(*chunk.indices(len(messages.values))):
             given: dict[str, Any] = {"partition": partition if partitions is None else partitions[i]}
-            if messages.headers[i]:
+            if messages.headers is not None and messages.headers[i]:
                 given["headers"] = list(messages.headers[i] or ())
             if messages.timestamps is not None and messages.timestamps[i] is not None:
                 given["timestamp"] = messages.timestamps[i]
@@ -211,16 +215,26 @@ class MessageSender:
             raise self._failure
 
     def status(self) -> str | None:
-        if not self._closed:
-            self._producer.poll(0)
-            if self.health.away and len(self._producer) == 0:
+        """As the sink's; asks a broker that was away, at most once a second, whether it is back."""
+        if self._closed:
+            return None
+        self._producer.poll(0)
+        if self.health.away and time.monotonic() - self._last_probe >= PROBE_INTERVAL_S:
+            self._last_probe = time.monotonic()
+            with contextlib.suppress(KafkaException):
+                self._producer.list_topics(self._probe_topic, timeout=PROBE_TIMEOUT_S)
                 self.health.on_answer()
         return self.health.status()
 
     def drain(self, timeout_s: float | None = None) -> None:
-        """Wait for every acknowledgement; those that never come fail after ``message.timeout.ms``."""
+        """Wait for every acknowledgement; those that never come fail after ``message.timeout.ms``.
+
+        With a timeout: no longer, and not at all for a broker that is away.
+        """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while len(self._producer) > 0 and (deadline is None or time.monotonic() < deadline):
+            if deadline is not None and self.health.away:
+                break
             self._producer.flush(0.2)
         if deadline is None:
             self.raise_failure()
@@ -381,13 +395,21 @@ def appended(batch: ChangelogBatch, owner: str) -> ChangelogBatch:
     return ChangelogBatch(batch.rows.take(pa.array(copies)))
 
 
-def _by_topic(
-    topic: str, topics: Sequence[str] | None, batch: list[dict[str, Any]]
-) -> Mapping[str, list[dict[str, Any]]]:
-    """The messages of each topic, in order."""
-    if topics is None:
-        return {topic: batch}
-    found: dict[str, list[dict[str, Any]]] = {}
-    for name, message in zip(topics, batch, strict=True):
-        found.setdefault(name, []).append(message)
+def _by_place(
+    topic: str,
+    partition: int,
+    topics: Sequence[str] | None,
+    partitions: Sequence[int] | None,
+    batch: list[dict[str, Any]],
+) -> Mapping[tuple[str, int], list[dict[str, Any]]]:
+    """The messages of each topic and partition (−1: any), in order."""
+    if topics is None and partitions is None:
+        return {(topic, partition): batch}
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for i, message in enumerate(batch):
+        place = (
+            topics[i] if topics is not None else topic,
+            partitions[i] if partitions is not None else partition,
+        )
+        found.setdefault(place, []).append(message)
     return found

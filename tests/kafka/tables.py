@@ -23,6 +23,7 @@ def definition(
     columns: Sequence[tuple[str, DataType]] = COLUMNS,
     metadata: Sequence[tuple[str, str, DataType]] = (),
     primary_key: tuple[str, ...] = (),
+    /,
     **options: str,
 ) -> TableDefinition:
     """A table ``t``; options have _ for '.' and __ for '-'. ``metadata``: column name, key, type."""

@@ -13,7 +13,7 @@ from streamsql.datatypes import ARRAY, BIGINT, BYTES, INT, MAP, ROW, STRING, TIM
 from streamsql.errors import ConfigError, ConnectorError, DataError
 from tests.conftest import BrokerFactory, TopicFactory, unique_name
 from tests.kafka.client import REQUEST_TIMEOUT_S, Cluster, Record
-from tests.kafka.tables import Reading, definition, source_of, started
+from tests.kafka.tables import COLUMNS, Reading, definition, source_of, started
 
 EARLIEST = {"scan_startup_mode": "earliest-offset"}
 LATEST_END = {**EARLIEST, "scan_bounded_mode": "latest-offset"}
@@ -263,7 +263,8 @@ class TestTopics:
         table = definition(
             kafka.bootstrap,
             f"{a};{b}",
-            metadata=[("t", "topic", STRING()), ("p", "partition", INT())],
+            COLUMNS,
+            [("t", "topic", STRING()), ("p", "partition", INT())],
             **LATEST_END,
         )
         with started(source_of(table)) as reading:
@@ -349,7 +350,7 @@ class TestRows:
             ("local", "timestamp", TIMESTAMP(3)),
             ("tt", "timestamp-type", STRING()),
         ]
-        with started(source_of(definition(kafka.bootstrap, name, metadata=kinds, **LATEST_END))) as reading:
+        with started(source_of(definition(kafka.bootstrap, name, COLUMNS, kinds, **LATEST_END))) as reading:
             first, second = reading.to_the_end()
         at = dt.datetime.fromtimestamp(1_700_000_000.123, dt.UTC)
         entries = [{"key": k, "value": v} for k, v in headers]
@@ -363,7 +364,7 @@ class TestRows:
         name = topic(config={"message.timestamp.type": "LogAppendTime"})
         kafka.produce(name, [("k", row(1), 5)])
         kinds = [("tt", "timestamp-type", STRING()), ("ts", "timestamp", TIMESTAMP_LTZ(3))]
-        with started(source_of(definition(kafka.bootstrap, name, metadata=kinds, **LATEST_END))) as reading:
+        with started(source_of(definition(kafka.bootstrap, name, COLUMNS, kinds, **LATEST_END))) as reading:
             [found] = reading.to_the_end()
         assert found[2] == "LogAppendTime" and found[3].year > 2000
 
@@ -432,7 +433,7 @@ class TestRows:
         ]
         kafka.produce(name, [(None, json.dumps(e), 1, None, 0) for e in events])
         kinds = [("from_table", "value.source.table", STRING()), ("o", "offset", BIGINT())]
-        table = definition(kafka.bootstrap, name, metadata=kinds, format="debezium-json", **LATEST_END)
+        table = definition(kafka.bootstrap, name, COLUMNS, kinds, format="debezium-json", **LATEST_END)
         with started(source_of(table)) as reading:
             changes = list(zip(reading.to_the_end(), reading.weights, strict=True))
             assert changes == [
