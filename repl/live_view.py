@@ -27,6 +27,7 @@ from .engine import Result
 from .highlighting import STYLE
 from .materialized import MaterializedResult
 from .pages import Changes, Page, Pager, RowStore
+from .rate import Rate
 from .render import RowFormatter
 from .screen import (
     FASTEST,
@@ -77,6 +78,7 @@ class LiveView:
         self._detail = False
         self._typed: str | None = None  # the page number being typed after G
         self._updated = "-"
+        self._rate = Rate()
         self._changes = 0
         self._dirty = False
         self._finished = False
@@ -148,7 +150,8 @@ class LiveView:
         metrics = job.metrics() if job is not None else None
         state = self._state()
         counts = result_counts(self._mode, len(self._store), self._store.dropped, self._changes)
-        status = status_line(metrics, state, counts, self._zone)
+        rate = self._rate.of(metrics.records_in if metrics else 0)
+        status = status_line(metrics, state, counts, rate, self._zone)
         prompt = None if self._typed is None else f"Go to page: {self._typed}"
         error = str(self._error) if self._error is not None else None
         return footer(status, metrics.status_lines if metrics else (), error, prompt, self._size()[1])

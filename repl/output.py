@@ -14,11 +14,12 @@ from .encode import CsvRows, JsonRows
 from .engine import Job, Result
 from .interrupts import Interrupts
 from .materialized import MaterializedResult
+from .rate import Rate
 from .render import RowFormatter, TableLayout, count_rows, plain_table, type_widths, watermark_text
 from .settings import Settings
 
 POLL_S = 0.1  # how soon Ctrl-C is seen while no rows come
-PROGRESS_AFTER_S = 1.0
+PROGRESS_AFTER_S, PROGRESS_EVERY_S = 1.0, 0.25
 RAW_COLUMN = "result"  # SHOW CREATE and EXPLAIN answer one text in a column of this name
 
 
@@ -146,10 +147,15 @@ class Printer:
 
     def _progress(self, result: Result, started: float) -> Callable[[], None]:
         """Shows on a terminal that a long finite query is alive."""
+        rate = Rate()
+        due = started + PROGRESS_AFTER_S
 
         def show() -> None:
-            if result.job is not None and time.monotonic() - started > PROGRESS_AFTER_S:
-                self._console.status(f"{job_line(result.job, self._settings)} (Ctrl-C ends the query)")
+            nonlocal due
+            if result.job is not None and time.monotonic() >= due:
+                due = time.monotonic() + PROGRESS_EVERY_S
+                line = job_line(result.job, rate, self._settings)
+                self._console.status(f"{line} (Ctrl-C ends the query)")
 
         return show
 
@@ -170,14 +176,14 @@ def batches(
         result.close()
 
 
-def job_line(job: Job, settings: Settings) -> str:
+def job_line(job: Job, rate: Rate, settings: Settings) -> str:
     """What a job does, in one line."""
     metrics = job.metrics()
     parts = [
         f"{job.name}: {job.status.lower()}",
         f"{metrics.records_in:,} in",
         f"{metrics.records_out:,} out",
-        f"{metrics.rows_per_second:,.0f} rows/s",
+        f"{rate.of(metrics.records_in):,.0f} rows/s",
     ]
     if metrics.watermark_ms is not None:
         parts.append(f"watermark {watermark_text(metrics.watermark_ms, settings.zone)}")

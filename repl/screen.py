@@ -114,11 +114,13 @@ def result_counts(mode: str, rows: int, dropped: int, changes: int) -> list[str]
     return parts
 
 
-def status_line(metrics: Metrics | None, state: str, counts: list[str], zone: dt.tzinfo) -> str:
+def status_line(
+    metrics: Metrics | None, state: str, counts: list[str], rows_per_second: float, zone: dt.tzinfo
+) -> str:
     """The numbers of the job in one line; unknown lag and absent troubles are left out."""
     parts = [state, *counts]
     if metrics is not None:
-        parts.append(f"{metrics.rows_per_second:,.0f} rows/s")
+        parts.append(f"{rows_per_second:,.0f} rows/s")
         if metrics.lag is not None:
             parts.append(f"lag {metrics.lag:,}")
         parts.append(f"watermark {watermark_text(metrics.watermark_ms, zone)}")

@@ -14,6 +14,7 @@ from .console import Console
 from .engine import Environment, Job, Result
 from .interrupts import Interrupts
 from .output import Printer, Shown, job_line
+from .rate import Rate
 from .runner import Placed, Runner, first_word, job_failure, placed_statements
 from .settings import Settings
 
@@ -95,6 +96,7 @@ def _run(runner: Runner, name: str, text: str) -> int:
 def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings) -> int:
     """Waits until all jobs have ended. A failed one stops the others, a signal stops all; the exit code."""
     waiting = list(jobs)
+    rates = {job.id: Rate() for job in waiting}
     with _signals() as interrupts:
         while waiting:
             for job in [j for j in waiting if j.status != "RUNNING"]:
@@ -110,7 +112,7 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings) -> 
             if waiting:
                 with contextlib.suppress(JobError):  # the next turn tells of it
                     waiting[0].wait(JOB_WAIT_S)
-                console.status("  ".join(job_line(job, settings) for job in waiting))
+                console.status("  ".join(job_line(job, rates[job.id], settings) for job in waiting))
     console.clear_status()
     return OK
 

@@ -25,7 +25,6 @@ def change(text: str) -> Row:
 @dataclass
 class FakeMetrics:
     watermark_ms: int | None = 1_700_000_000_000
-    rows_per_second: float = 1234.0
     lag: int | None = 7
     records_in: int = 10
     records_out: int = 5

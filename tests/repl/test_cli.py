@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-NUMBERS = """CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '{rate}',
-  'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '{end}');
+FEW = """CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '1000',
+  'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '5');
 """
-FEW = NUMBERS.format(rate=1000, end=5)
-ENDLESS = NUMBERS.format(rate=100, end=100_000_000)
+ENDLESS = "CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '100');\n"
 PATIENCE_S = 60
 
 

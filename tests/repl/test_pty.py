@@ -10,13 +10,13 @@ from pathlib import Path
 import pexpect
 import pytest
 
-PATIENCE_S = 30
+PATIENCE_S = 15
 CONTROL_C, CONTROL_D = "\x03", "\x04"
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|\][^\x07]*\x07|[=>78])")
 
 NUMBERS = """CREATE TABLE numbers (n BIGINT, word AS CONCAT('w', CAST(n AS STRING)))
-WITH ('connector' = 'datagen', 'rows-per-second' = '50', 'fields.n.kind' = 'sequence',
-'fields.n.start' = '1', 'fields.n.end' = '1000000');"""
+WITH ('connector' = 'datagen', 'rows-per-second' = '50',
+'fields.n.min' = '1', 'fields.n.max' = '9');"""
 
 
 class Program:
@@ -51,7 +51,7 @@ class Program:
             pytest.fail(f"expected {text!r}, the screen log is:\n{self.log()}")
 
     def prompt(self) -> None:
-        self.sees("streamsql> ")
+        self.sees("streamsql>")
 
     def type(self, text: str) -> None:
         self._child.send(text)

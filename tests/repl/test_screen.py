@@ -91,11 +91,11 @@ def test_the_numbers_of_a_job() -> None:
     metrics = FakeMetrics(
         late_records_dropped=2, operators={"a": {"stateBytes": 1500}, "b": {"stateBytes": 500}}
     )
-    assert status_line(metrics, "running", ["3 rows"], dt.UTC) == (
+    assert status_line(metrics, "running", ["3 rows"], 1234.0, dt.UTC) == (
         "running │ 3 rows │ 1,234 rows/s │ lag 7 │ watermark 2023-11-14 22:13:20.000 │ 2 late │ state 2.0 kB"
     )
     nothing = FakeMetrics(watermark_ms=None, lag=None)
-    assert status_line(nothing, "running", ["0 rows"], dt.UTC).endswith("1,234 rows/s │ watermark -")
+    assert status_line(nothing, "running", ["0 rows"], 0.0, dt.UTC).endswith("0 rows/s │ watermark -")
 
 
 def test_title_fills_the_line() -> None:
