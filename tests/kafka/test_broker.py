@@ -95,6 +95,7 @@ def test_a_second_producer_of_a_transactional_id_fences_the_first(
     assert kafka.consume_all(name) == []
 
 
+@pytest.mark.timeout(300)  # two starts of a broker, on a machine that may be busy
 def test_a_broker_of_ones_own_can_be_killed_paused_and_stopped(kafka_broker_factory: BrokerFactory) -> None:
     broker = kafka_broker_factory()
     broker.create_topic("t")
