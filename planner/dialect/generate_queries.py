@@ -16,7 +16,7 @@ NO_PAREN_NAMES: dict[type[exp.Expr], str] = dict(
         strict=True,
     )
 )
-_REPEATS = {("0", None): "*", ("1", None): "+", ("0", "1"): "?"}
+_REPEATS: dict[tuple[str, str | None], str] = {("0", None): "*", ("1", None): "+", ("0", "1"): "?"}
 
 
 class QueryGenerator(DdlGenerator):
@@ -139,7 +139,7 @@ class QueryGenerator(DdlGenerator):
             return f"{this.value}<{members}>"
         if this == exp.DType.TIMESTAMPTZ:
             return f"TIMESTAMP({members}) WITH TIME ZONE" if members else "TIMESTAMP WITH TIME ZONE"
-        name = self.TYPE_MAPPING.get(this, this.value if isinstance(this, exp.DType) else str(this))
+        name = str(self.TYPE_MAPPING.get(this, this.value if isinstance(this, exp.DType) else this))
         return f"{name}({members})" if members else name
 
     def cast_sql(self, expression: exp.Cast, safe_prefix: str | None = None) -> str:

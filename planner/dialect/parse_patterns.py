@@ -131,9 +131,9 @@ class PatternParser(FunctionParser):
             return None
         at = self._curr.token_type
         minimum = number("0") if at == TokenType.COMMA else self._integer("a number of repetitions")
-        maximum: exp.Literal | None = minimum
+        maximum: exp.Literal | None = minimum.copy()
         if self._match(TokenType.COMMA):
             bounded = self._curr.token_type != TokenType.R_BRACE
             maximum = self._integer("a number of repetitions") if bounded else None
         self._need_token(TokenType.R_BRACE, "}")
-        return minimum, maximum.copy() if maximum is minimum else maximum
+        return minimum, maximum
