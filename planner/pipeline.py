@@ -40,18 +40,19 @@ def check_expressions(table: TableDefinition, context: BindContext) -> TableDefi
 
 def rewrite(root: l.LogicalNode) -> l.LogicalNode:
     """All rules in order."""
+    roots: tuple[l.LogicalNode, ...] = (root,)
     for rule in RULES:
-        root = rule(root)
-    return root
+        roots = rule(roots)
+    return roots[0]
 
 
 def plan(roots: Sequence[l.LogicalNode], options: PhysicalOptions) -> p.PhysicalPlan:
     """The plan of one job over these logical roots; equal sub-plans are shared."""
     memo: dict[str, p.PhysicalNode] = {}
     stages: list[tuple[str, str]] = []
-    rewritten = list(roots)
+    rewritten = tuple(roots)
     for rule in RULES:
-        rewritten = [rule(r) for r in rewritten]
+        rewritten = rule(rewritten)
         stages.append((rule.__name__, logical_text(rewritten)))
     physical = tuple(to_physical(r, options, memo) for r in rewritten)
     stages.append(("to_physical", physical_text(physical)))

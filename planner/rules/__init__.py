@@ -7,7 +7,8 @@ from collections.abc import Callable
 from ..logical import LogicalNode
 from .prune_columns import prune_columns
 
-Rule = Callable[[LogicalNode], LogicalNode]
+Roots = tuple[LogicalNode, ...]
+Rule = Callable[[Roots], Roots]
 
 RULES: tuple[Rule, ...] = (prune_columns,)
-"""Applied in order to each root: each takes the root and returns a root of the same schema."""
+"""Applied in order to all roots of a job at once; each root keeps its schema."""

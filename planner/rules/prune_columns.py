@@ -16,36 +16,59 @@ from ..expressions import Expr, input_refs, remap
 from ..logical import Aggregate, Filter, LogicalNode, Project, Scan, Unnest, View, Watermark, WindowTable
 
 Mapping = dict[int, int]
+Roots = tuple[LogicalNode, ...]
+Wanted = dict[str, set[str]]
+"""Source → names of columns to keep besides those needed."""
 
 
-def prune_columns(root: LogicalNode) -> LogicalNode:
-    """The same plan over narrower scans. The root's schema stays."""
-    node, mapping = _prune(root, set(range(len(root.schema))))
+def prune_columns(roots: Roots) -> Roots:
+    """The same plans over narrower scans; the roots' schemas stay.
+
+    A table read at several places keeps the columns of all of them, so that it is read and decoded once.
+    """
+    wanted: Wanted = {}
+    for root in roots:
+        for scan in _scans(_prune_root(root, {})):
+            wanted.setdefault(_source(scan), set()).update(scan.schema.names)
+    return tuple(_prune_root(root, wanted) for root in roots)
+
+
+def _prune_root(root: LogicalNode, wanted: Wanted) -> LogicalNode:
+    node, mapping = _prune(root, set(range(len(root.schema))), wanted)
     assert all(mapping[i] == i for i in range(len(root.schema)))
     return node
 
 
-def _prune(node: LogicalNode, needed: set[int]) -> tuple[LogicalNode, Mapping]:
+def _scans(node: LogicalNode) -> list[Scan]:
+    return [node] if isinstance(node, Scan) else [s for i in node.inputs for s in _scans(i)]
+
+
+def _source(scan: Scan) -> str:
+    """Equal for scans of one table with the same options."""
+    return scan.describe()
+
+
+def _prune(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
     """The node yielding at least the ``needed`` columns, and where each of them is now."""
     match node:
         case Scan():
-            return _prune_scan(node, needed)
+            return _prune_scan(node, needed, wanted)
         case Project():
             keep = sorted(needed) or [0]  # a batch without columns has no rows
             exprs = [node.exprs[i] for i in keep]
-            below, moved = _prune(node.input, _used(exprs))
+            below, moved = _prune(node.input, _used(exprs), wanted)
             fields = tuple(node.schema[i] for i in keep)
             kept = replace(
                 node, schema=Schema(fields), input=below, exprs=tuple(remap(e, moved) for e in exprs)
             )
             return kept, {i: n for n, i in enumerate(keep)}
         case Filter():
-            below, moved = _prune(node.input, needed | _used([node.condition]))
+            below, moved = _prune(node.input, needed | _used([node.condition]), wanted)
             return replace(
                 node, schema=below.schema, input=below, condition=remap(node.condition, moved)
             ), moved
         case Watermark():
-            below, moved = _prune(node.input, needed | {node.column} | _used([node.expression]))
+            below, moved = _prune(node.input, needed | {node.column} | _used([node.expression]), wanted)
             column, fields = moved[node.column], list(below.schema)
             fields[column] = node.schema[node.column]
             expression = remap(node.expression, moved)
@@ -53,24 +76,26 @@ def _prune(node: LogicalNode, needed: set[int]) -> tuple[LogicalNode, Mapping]:
                 node, schema=Schema(tuple(fields)), input=below, column=column, expression=expression
             ), moved
         case WindowTable():
-            return _prune_window(node, needed)
+            return _prune_window(node, needed, wanted)
         case Aggregate():
             used = set(node.keys) | _used(e for c in node.calls for e in c.inputs)
-            below, moved = _prune(node.input, used)
+            below, moved = _prune(node.input, used, wanted)
             calls = tuple(c.map_inputs(lambda e: remap(e, moved)) for c in node.calls)
             kept = replace(node, input=below, keys=tuple(moved[k] for k in node.keys), calls=calls)
             return kept, {i: i for i in range(len(node.schema))}
         case Unnest():
-            return _prune_unnest(node, needed)
+            return _prune_unnest(node, needed, wanted)
         case View():
             # a view is asked for by name: all its columns stay
-            return _keep_all(node)
+            return _keep_all(node, wanted)
         case _:
-            return _keep_all(node)
+            return _keep_all(node, wanted)
 
 
-def _prune_scan(node: Scan, needed: set[int]) -> tuple[LogicalNode, Mapping]:
-    keep = sorted(needed | _key_columns(node)) or [0]
+def _prune_scan(node: Scan, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
+    others = wanted.get(_source(node), set())
+    shared = {i for i, f in enumerate(node.schema) if f.name in others}
+    keep = sorted(needed | shared | _key_columns(node)) or [0]
     fields = tuple(node.schema[i] for i in keep)
     names = {f.name for f in fields}
     metadata = tuple(m for m in node.metadata if m[0] in names)
@@ -85,10 +110,10 @@ def _key_columns(node: Scan) -> set[int]:
     return {names.index(k) for k in node.table.primary_key}
 
 
-def _prune_window(node: WindowTable, needed: set[int]) -> tuple[LogicalNode, Mapping]:
+def _prune_window(node: WindowTable, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
     width = len(node.input.schema)
     inner = {i for i in needed if i < width} | {node.window.time_column, *node.window.partition}
-    below, moved = _prune(node.input, inner)
+    below, moved = _prune(node.input, inner, wanted)
     window = replace(
         node.window,
         time_column=moved[node.window.time_column],
@@ -100,17 +125,17 @@ def _prune_window(node: WindowTable, needed: set[int]) -> tuple[LogicalNode, Map
     return replace(node, schema=schema, input=below, window=window), mapping
 
 
-def _prune_unnest(node: Unnest, needed: set[int]) -> tuple[LogicalNode, Mapping]:
+def _prune_unnest(node: Unnest, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
     width = len(node.input.schema)
-    below, moved = _prune(node.input, {i for i in needed if i < width} | _used([node.expr]))
+    below, moved = _prune(node.input, {i for i in needed if i < width} | _used([node.expr]), wanted)
     new_width = len(below.schema)
     mapping = dict(moved) | {i: i - width + new_width for i in range(width, len(node.schema))}
     schema = Schema((*below.schema, *node.schema.fields[width:]))
     return replace(node, schema=schema, input=below, expr=remap(node.expr, moved)), mapping
 
 
-def _keep_all(node: LogicalNode) -> tuple[LogicalNode, Mapping]:
-    inputs = [_prune(i, set(range(len(i.schema))))[0] for i in node.inputs]
+def _keep_all(node: LogicalNode, wanted: Wanted) -> tuple[LogicalNode, Mapping]:
+    inputs = [_prune(i, set(range(len(i.schema))), wanted)[0] for i in node.inputs]
     changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
     return (node.with_inputs(inputs) if changed else node), {i: i for i in range(len(node.schema))}
 

@@ -1,0 +1,37 @@
+CREATE TABLE orders (
+  id BIGINT,
+  player STRING,
+  shares INT,
+  price DECIMAL(10, 2),
+  detail ROW<city STRING, zip INT>,
+  tags ARRAY<STRING>,
+  `time` TIMESTAMP(3),
+  pt AS PROCTIME(),
+  amount AS shares * price,
+  part INT METADATA FROM 'partition' VIRTUAL,
+  WATERMARK FOR `time` AS `time` - INTERVAL '5' SECOND
+) WITH ('connector' = 'kafka', 'topic' = 'orders', 'properties.bootstrap.servers' = 'localhost:9092',
+        'scan.startup.mode' = 'earliest-offset', 'format' = 'json');
+CREATE TABLE players (
+  name STRING,
+  team STRING,
+  score BIGINT,
+  PRIMARY KEY (name) NOT ENFORCED
+) WITH ('connector' = 'upsert-kafka', 'topic' = 'players', 'properties.bootstrap.servers' = 'localhost:9092',
+        'key.format' = 'json', 'value.format' = 'json');
+CREATE TABLE changes (
+  id BIGINT,
+  team STRING,
+  score BIGINT
+) WITH ('connector' = 'kafka', 'topic' = 'changes', 'properties.bootstrap.servers' = 'localhost:9092',
+        'scan.startup.mode' = 'earliest-offset', 'format' = 'debezium-json');
+CREATE TABLE totals (
+  player STRING,
+  n BIGINT,
+  s INT,
+  PRIMARY KEY (player) NOT ENFORCED
+) WITH ('connector' = 'upsert-kafka', 'topic' = 'totals', 'properties.bootstrap.servers' = 'localhost:9092',
+        'key.format' = 'json', 'value.format' = 'json');
+CREATE TABLE plain (player STRING, n BIGINT)
+WITH ('connector' = 'kafka', 'topic' = 'plain', 'properties.bootstrap.servers' = 'localhost:9092', 'format' = 'json');
+CREATE VIEW per_player AS SELECT player, COUNT(*) AS n, SUM(shares) AS s FROM orders GROUP BY player;
