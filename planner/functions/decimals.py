@@ -73,17 +73,32 @@ def arithmetic(operator: str, left: str, right: str, types: tuple[DataType, Data
             f"decimal_division({x}, {y})", target.duckdb
         )  # fmt: skip
     if operator == "*" and a.scale + b.scale > MAX:
-        x, y = _fit_scales(x, y, a, b)
-    sql = cast(f"({x} {operator} {y})", target.duckdb)
+        sql = _long_product(x, y, a, b, target, volatile)
+    else:
+        sql = cast(f"({x} {operator} {y})", target.duckdb)
     return f"TRY({sql})" if capped and not volatile else sql
 
 
-def _fit_scales(x: str, y: str, a: DataType, b: DataType) -> tuple[str, str]:
-    """Operands whose scales add up to 38: DuckDB refuses more, and the result keeps at most 32 digits of it."""
+def _long_product(x: str, y: str, a: DataType, b: DataType, target: DataType, volatile: bool) -> str:
+    """A product with more than 38 digits behind the point, which DuckDB refuses: by whole parts and fractions.
+
+    Each part fits; the product of the fractions loses its last digits, far behind those that the result keeps.
+    """
     excess = a.scale + b.scale - MAX
-    if a.scale >= b.scale:
-        return cast(x, f"DECIMAL({a.precision},{a.scale - excess})"), y
-    return x, cast(y, f"DECIMAL({b.precision},{b.scale - excess})")
+    part = f"DECIMAL({MAX},{target.scale + 1})"
+
+    def product(u: str) -> str:
+        def by(v: str) -> str:
+            uf, vf = f"CAST({u} - trunc({u}) AS DECIMAL({a.scale},{a.scale}))", f"({v} - trunc({v}))"
+            vf_short = f"CAST({vf} AS DECIMAL({b.scale - excess},{b.scale - excess}))"
+            vf = f"CAST({vf} AS DECIMAL({b.scale},{b.scale}))"
+            small = f"CAST(trunc({u}) * {vf} AS {part}) + CAST({uf} * trunc({v}) AS {part})"
+            small += f" + CAST({uf} * {vf_short} AS {part})"
+            return f"CAST(trunc({u}) * trunc({v}) AS {target.duckdb}) + CAST({small} AS {target.duckdb})"
+
+        return let(y, by, volatile=volatile)
+
+    return cast(let(x, product, volatile=volatile), target.duckdb)
 
 
 def unscaled(sql: str, scale: int) -> str:

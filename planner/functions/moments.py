@@ -6,6 +6,7 @@ summer time. Months are added on the calendar; the day is cut to the length of t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streamsql.datatypes import DATE, TIMESTAMP, DataType, Root
@@ -42,9 +43,12 @@ def check(operator: str, a: DataType, b: DataType) -> None:
 def result(operator: str, left: Expr, right: Expr) -> DataType:
     """The result type; DATE plus an interval that is not of whole days is a TIMESTAMP."""
     point, interval = (right, left) if right.type.root in _POINTS else (left, right)
-    if point.type.root is not Root.DATE:
-        return left.type if left.type.is_interval and right.type.root not in _POINTS else point.type
+    if point.type.root not in _POINTS:
+        return left.type if left.type.is_interval else right.type
     value = literal_value(interval)
+    if point.type.root is not Root.DATE:
+        fine = interval.type.root is Root.INTERVAL_SECOND and isinstance(value, int) and value % 1000 != 0
+        return replace(point.type, precision=3) if fine and point.type.precision < 3 else point.type
     split = interval.type.root is Root.INTERVAL_SECOND and isinstance(value, int) and value % DAY_MS != 0
     return TIMESTAMP(3) if split else DATE()
 

@@ -1,0 +1,122 @@
+"""Runs an expression the way a job does: parsed, bound, compiled, computed by DuckDB."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from streamsql.datatypes import DataType, Root
+from streamsql.planner.compile import CompileContext, compile_aggregate, compile_expr
+from streamsql.planner.expression_binder import EmptyScope, ExpressionBinder, ExpressionScope
+from streamsql.planner.expressions import Expr
+from streamsql.planner.functions import FunctionRegistry, support
+from streamsql.planner.parsing import parse_expression
+from streamsql.planner.scope import Scope
+from streamsql.schema import Schema
+
+REGISTRY = FunctionRegistry()
+
+
+@dataclass(frozen=True)
+class Value:
+    """What came out: the value, Flink's type, and whether DuckDB's value has exactly that type."""
+
+    value: object
+    type: str
+    exact: bool
+
+
+class Evaluator:
+    """One DuckDB connection with the support functions; columns come from ``table``, if given."""
+
+    def __init__(self, time_zone: str = "UTC", table: tuple[Schema, pa.Table] | None = None) -> None:
+        self.connection = duckdb.connect()
+        self.connection.execute(f"SET TimeZone = '{time_zone}'")
+        support.register(self.connection)
+        self.context = CompileContext(
+            time_zone, "make_timestamptz(1700000000123000)", lambda c: f"({c} - INTERVAL 1 DAY)"
+        )
+        self.schema = table[0] if table else Schema(())
+        if table:
+            self.connection.register("rows", table[1])
+        self.source = " FROM rows" if table else ""
+
+    @property
+    def scope(self) -> ExpressionScope:
+        return Scope.of(self.schema, "t") if len(self.schema) else EmptyScope()
+
+    @property
+    def columns(self) -> list[str]:
+        return [f'"{n}"' for n in self.schema.names]
+
+    def bind(self, text: str, registry: FunctionRegistry = REGISTRY) -> Expr:
+        return ExpressionBinder(self.scope, registry, text).bind(parse_expression(text))
+
+    def rows(self, text: str, registry: FunctionRegistry = REGISTRY) -> list[object]:
+        """The values of an expression, one a row."""
+        expr = self.bind(text, registry)
+        sql = compile_expr(expr, self.columns, self.context)
+        return self._column(f"SELECT {sql} AS v{self.source}")
+
+    def value(self, text: str) -> Value:
+        """A constant expression."""
+        expr = self.bind(text)
+        sql = compile_expr(expr, [], self.context)
+        found = self._column(f"SELECT {sql} AS v")
+        return Value(found[0], expr.type.sql(), self._typed(sql, expr.type))
+
+    def aggregate(
+        self, text: str, *, order: str | None = None, where: str = "true", window: str | None = None
+    ) -> list[object]:
+        """An aggregate over all rows, or one value a row with ``window``."""
+        binder = ExpressionBinder(self.scope, REGISTRY, text)
+        call = binder.bind_aggregate(parse_expression(text))
+        sql = compile_aggregate(call, self.columns, self.context, order=order, window=window)
+        assert self._typed(sql, call.type, f"{self.source} WHERE {where}")
+        return self._column(f"SELECT {sql} AS v{self.source} WHERE {where}")
+
+    def aggregate_type(self, text: str) -> str:
+        binder = ExpressionBinder(self.scope, REGISTRY, text)
+        return binder.bind_aggregate(parse_expression(text)).type.sql()
+
+    def _column(self, query: str) -> list[object]:
+        found: list[object] = self.connection.sql(query).to_arrow_table()["v"].to_pylist()
+        return found
+
+    def _typed(self, sql: str, type_: DataType, source: str = "") -> bool:
+        """Whether the SQL has exactly the DuckDB type of Flink's type."""
+        wanted = self.connection.sql(f"SELECT CAST(NULL AS {type_.duckdb}) AS v").types[0]
+        return type_.root is Root.NULL or self.connection.sql(f"SELECT {sql} AS v{source}").types[0] == wanted
+
+
+@contextlib.contextmanager
+def evaluator(time_zone: str = "UTC", table: tuple[Schema, pa.Table] | None = None) -> Iterator[Evaluator]:
+    """An evaluator whose connection is closed at the end."""
+    made = Evaluator(time_zone, table)
+    try:
+        yield made
+    finally:
+        made.connection.close()
+
+
+def same(found: object, wanted: object) -> bool:
+    """Equal values of equal kinds: 1 is not 1.0 and not TRUE."""
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str | bytes) and isinstance(found, Sequence):
+        return len(found) == len(wanted) and all(same(f, w) for f, w in zip(found, wanted, strict=True))
+    if isinstance(wanted, float) and math.isnan(wanted):
+        return isinstance(found, float) and math.isnan(found)
+    if isinstance(wanted, dt.datetime) and wanted.tzinfo is not None:
+        return found == wanted
+    return found == wanted and type(found) is type(wanted)
+
+
+def utc(*parts: int) -> dt.datetime:
+    """A point in time in UTC."""
+    year, month, day, hour, minute, second, microsecond = parts
+    return dt.datetime(year, month, day, hour, minute, second, microsecond, tzinfo=dt.UTC)
