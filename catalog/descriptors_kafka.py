@@ -249,10 +249,8 @@ def _check_value_format(options: TableOptions, owner: str) -> None:
 def _check_startup(options: TableOptions, owner: str) -> None:
     given = options.options
     mode = given["scan.startup.mode"]
-    _check_needs(options, "scan.startup.mode", mode, "timestamp", "scan.startup.timestamp-millis", owner)
-    _check_needs(
-        options, "scan.startup.mode", mode, "specific-offsets", "scan.startup.specific-offsets", owner
-    )
+    _check_needs(options, mode, "timestamp", "scan.startup", "timestamp-millis", owner)
+    _check_needs(options, mode, "specific-offsets", "scan.startup", "specific-offsets", owner)
     if "scan.startup.specific-offsets" in given:
         parse_offsets(given["scan.startup.specific-offsets"], "scan.startup.specific-offsets", owner)
     if mode == "specific-offsets" and len(given["topic"] or ()) != 1:
@@ -265,10 +263,8 @@ def _check_startup(options: TableOptions, owner: str) -> None:
 def _check_bounded(options: TableOptions, owner: str) -> None:
     given = options.options
     mode = given["scan.bounded.mode"]
-    _check_needs(options, "scan.bounded.mode", mode, "timestamp", "scan.bounded.timestamp-millis", owner)
-    _check_needs(
-        options, "scan.bounded.mode", mode, "specific-offsets", "scan.bounded.specific-offsets", owner
-    )
+    _check_needs(options, mode, "timestamp", "scan.bounded", "timestamp-millis", owner)
+    _check_needs(options, mode, "specific-offsets", "scan.bounded", "specific-offsets", owner)
     if "scan.bounded.specific-offsets" in given:
         parse_offsets(given["scan.bounded.specific-offsets"], "scan.bounded.specific-offsets", owner)
     if mode == "specific-offsets" and len(given["topic"] or ()) != 1:
@@ -280,14 +276,12 @@ def _check_bounded(options: TableOptions, owner: str) -> None:
 
 
 def _check_needs(options: TableOptions, mode: str, value: str, prefix: str, detail: str, owner: str) -> None:
-    """``prefix.mode``=``value`` and the option ``prefix.detail`` go together, neither without the other."""
-    key, needed = f"{prefix}.mode", f"{prefix}.{detail}"
-    if mode == value and needed not in options.options:
-        raise ConfigError(f"{owner}: '{key}'='{value}' needs the option '{needed}'")
-    if mode != value and needed in options.options:
-        raise ConfigError(
-            f"{owner}: '{needed}' has no effect with '{key}'='{mode}'", hint=f"set '{key}'='{value}'"
-        )
+    """``prefix.mode``=``value`` needs the option ``prefix.detail``.
+
+    The detail without the mode is fine, as in Flink: a hint may choose another mode for one query.
+    """
+    if mode == value and f"{prefix}.{detail}" not in options.options:
+        raise ConfigError(f"{owner}: '{prefix}.mode'='{value}' needs the option '{prefix}.{detail}'")
 
 
 def _check_key(table: TableDefinition, options: TableOptions, owner: str) -> None:
