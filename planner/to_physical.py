@@ -42,6 +42,8 @@ class _Converter:
 
     def convert(self, node: l.LogicalNode) -> p.PhysicalNode:
         digest = node.digest()
+        if isinstance(node, l.Sink | l.Collect):
+            digest += f"#{len(self.memo)}"  # two equal INSERTs write twice
         if digest not in self.memo:
             method = getattr(self, f"_{type(node).__name__.lower()}", None)
             if method is None:

@@ -1,0 +1,1 @@
+"""The public face: sessions, results, jobs, live queries."""
