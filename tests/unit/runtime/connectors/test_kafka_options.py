@@ -103,10 +103,6 @@ REFUSED: list[tuple[Mapping[str, str], str]] = [
     ),
     ({**KAFKA, "scan.startup.mode": "newest"}, "expected one of group-offsets, earliest-offset"),
     ({**KAFKA, "scan.startup.mode": "timestamp"}, "needs the option 'scan.startup.timestamp-millis'"),
-    (
-        {**KAFKA, "scan.startup.timestamp-millis": "5"},
-        "has no effect with 'scan.startup.mode'='group-offsets'",
-    ),
     ({**KAFKA, "scan.startup.mode": "specific-offsets"}, "needs the option 'scan.startup.specific-offsets'"),
     (
         {**KAFKA, "scan.startup.mode": "specific-offsets", "scan.startup.specific-offsets": "0:1"},
