@@ -67,7 +67,7 @@ class Runner:
             self.started_jobs.append(result.job)
             self.console.info("SQL update statement has been successfully submitted:")
             if not self.console.quiet:
-                self.console.note(f"Job ID: {result.job.id}\n")
+                self.console.note(f"Job ID: {result.job.id}")
             return Shown(0)
         if result.result_kind == "SUCCESS_WITH_CONTENT":
             return self._printer.listing(result, started)

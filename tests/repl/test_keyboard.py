@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.data_structures import Size
+from prompt_toolkit.formatted_text.utils import fragment_list_to_text
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.input.base import PipeInput
 from prompt_toolkit.output.vt100 import Vt100_Output
@@ -98,6 +99,16 @@ def test_a_failed_job_announces_itself_once(session: Session) -> None:
     session.env.running.append(FakeJob(status="FAILED", error=ValueError("bad record")))
     printed = session.type("SELECT 2;", ENTER)
     assert printed.count("[ERROR] job 'counting' (a1b2) failed: ValueError: bad record") == 1
+
+
+def test_the_toolbar_counts_jobs(session: Session) -> None:
+    session.env.running += [FakeJob("1"), FakeJob("2", status="FAILED"), FakeJob("3", status="FINISHED")]
+    with create_pipe_input() as keys, create_app_session(input=keys):
+        shell = Shell(session.env, Console(session.out), session.folder / "history", "", keys)
+        text = fragment_list_to_text(shell._toolbar())
+    assert (
+        text == " default_catalog.default_database  │  1 job running  │  1 job failed  │  F4 emacs  │  HELP"
+    )
 
 
 def test_an_insert_prints_its_job(session: Session) -> None:

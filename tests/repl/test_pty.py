@@ -175,7 +175,7 @@ def test_a_background_job(program: Program) -> None:
     program.enter("INSERT INTO nowhere SELECT n FROM numbers;")
     program.sees("[INFO] Submitting SQL update statement...")
     program.sees("Job ID: ")
-    program.sees("1 job running")  # the toolbar
+    program.prompt()
     program.enter("SHOW JOBS;")
     program.sees("RUNNING")
     program.enter("QUIT")
