@@ -100,7 +100,7 @@ class ExpressionBinder:
 
     def on_subquery(self, node: exp.Expr, kind: str) -> Expr:
         """A sub-query; ``kind`` is ``scalar``, ``in``, ``exists``, ``any`` or ``all``."""
-        raise self.error(node, "a sub-query is not supported in this expression", hint="use a join")
+        raise self.unsupported(node, f"a sub-query as an expression ({kind}) is not supported yet", "put it into FROM")
 
     # -- errors --------------------------------------------------------------------------------------------------
 
