@@ -126,6 +126,10 @@ def _edge(last: bool) -> CompileBatch:
 
     def compile_(agg: BatchAggregate) -> str:
         respect = agg.options.get("nulls") == "RESPECT"
+        if agg.window is not None:
+            value = f"CASE WHEN {agg.filter} THEN {agg.args[0]} END" if agg.filter else agg.args[0]
+            nulls = "" if respect else " IGNORE NULLS"
+            return f"{'last' if last else 'first'}_value({value}{nulls}) OVER ({agg.window})"
         if agg.order is None:
             known = None if respect else f"{agg.args[0]} IS NOT NULL"
             return f"{'last' if last else 'first'}({agg.args[0]}){agg.over(known)}"

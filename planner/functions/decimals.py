@@ -102,9 +102,8 @@ def _long_product(x: str, y: str, a: DataType, b: DataType, target: DataType, vo
 
 
 def unscaled(sql: str, scale: int) -> str:
-    """The digits of a DECIMAL as a HUGEINT."""
-    factor = f"CAST({10**scale} AS DECIMAL({scale + 1},0))"
-    return cast(f"({sql} * {factor})" if scale else sql, "HUGEINT")
+    """The digits of a DECIMAL as a HUGEINT. By its text: every product in DuckDB's decimals can overflow."""
+    return cast(f"replace(CAST({sql} AS VARCHAR), '.', '')" if scale else sql, "HUGEINT")
 
 
 def _long_division(x: str, y: str, a: DataType, b: DataType, target: DataType, volatile: bool) -> str:

@@ -79,7 +79,8 @@ class Evaluator:
         call = binder.bind_aggregate(parse_expression(text))
         sql = compile_aggregate(call, self.columns, self.context, order=order, window=window)
         assert self._typed(sql, call.type, f"{self.source} WHERE {where}")
-        return self._column(f"SELECT {sql} AS v{self.source} WHERE {where}")
+        in_order = " ORDER BY o" if window is not None else ""
+        return self._column(f"SELECT {sql} AS v{self.source} WHERE {where}{in_order}")
 
     def aggregate_type(self, text: str) -> str:
         binder = ExpressionBinder(self.scope, REGISTRY, text)
