@@ -244,9 +244,11 @@ class _Builder:
         options = node.options.options
         idle = _option(options, "scan.watermark.idle-timeout")
         drift = _option(options, "scan.watermark.alignment.max-drift")
+        declared = options.declares("scan.watermark.alignment.group")
+        group = options["scan.watermark.alignment.group"] if declared else None
         idle_ms = self.options.idle_timeout_ms if idle is None else idle
         del assigner
-        return WatermarkPlan(fragment, idle_ms, DEFAULT_MAX_DRIFT_MS if drift is None else drift)
+        return WatermarkPlan(fragment, idle_ms, DEFAULT_MAX_DRIFT_MS if drift is None else drift, group)
 
     # -- stateless -------------------------------------------------------------------------------------------------
     def _base(self, node: p.PhysicalNode) -> p.PhysicalNode:

@@ -25,7 +25,7 @@ from .engine import Engine
 from .graph import Graph
 from .operators.base import MAX_WATERMARK, MIN_WATERMARK
 from .operators.sink import Sink
-from .source_task import SourceTask, pending
+from .source_task import SourceTask, align, pending
 
 log = logging.getLogger("streamsql.job")
 T = TypeVar("T")
@@ -261,6 +261,7 @@ class Job:
             if source.bad_records and i in plan.on_bad_records:
                 plan.on_bad_records[i](source.bad_records)
                 source.bad_records = []
+        align(plan.sources, now)
         plan.engine.set_now(now)
         plan.graph.step(edges, now)
         for vertex in plan.graph.vertices:

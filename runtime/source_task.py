@@ -39,6 +39,7 @@ class WatermarkPlan:
     fragment: Fragment
     idle_ms: int = 0
     max_drift_ms: int = DEFAULT_MAX_DRIFT_MS
+    alignment_group: str | None = None
 
 
 @dataclass
@@ -153,23 +154,36 @@ class SourceTask:
         active = [s.watermark for s in states.values() if not s.finished and not s.idle]
         if active:
             self.watermark = max(self.watermark, min(active))
-        self._align(states, now_ms)
 
-    def _align(self, states: dict[str, _Split], now_ms: int) -> None:
-        """Pause the splits that are more than the allowed drift ahead of the slowest active one."""
-        if self._plan is None or len(states) < 2:
-            return
-        active = {
-            n: s.watermark
-            for n, s in states.items()
+    def _active(self) -> dict[str, _Split]:
+        """The splits whose event time is known and still moves."""
+        return {
+            n: s
+            for n, s in self._splits.items()
             if not s.finished and not s.idle and s.watermark > MIN_WATERMARK
         }
-        holding = [w for n, w in active.items() if now_ms - states[n].last_row_ms < CATCHING_UP_MS]
-        limit = min(holding, default=MAX_WATERMARK - self._plan.max_drift_ms) + self._plan.max_drift_ms
-        ahead = frozenset(n for n, w in active.items() if w > limit)
+
+    def slowest(self, now_ms: int) -> int:
+        """The event time of the slowest split that is catching up; MAX_WATERMARK where none is."""
+        if self._plan is None:
+            return MAX_WATERMARK
+        held = [s.watermark for s in self._active().values() if now_ms - s.last_row_ms < CATCHING_UP_MS]
+        return min(held, default=MAX_WATERMARK)
+
+    def align(self, slowest: int) -> None:
+        """Pause the splits that are more than the allowed drift ahead of ``slowest``, resume the others."""
+        if self._plan is None:
+            return
+        limit = min(slowest, MAX_WATERMARK - self._plan.max_drift_ms) + self._plan.max_drift_ms
+        ahead = frozenset(n for n, s in self._active().items() if s.watermark > limit)
         if ahead != self._paused:
             self._paused = ahead
             self.source.pause(ahead)
+
+    @property
+    def alignment_group(self) -> str | None:
+        """Tables that name one group are aligned together; a table without a group by itself."""
+        return None if self._plan is None else self._plan.alignment_group
 
     def next_timer_ms(self) -> int | None:
         """When a split becomes idle or may be resumed, so that the watermark can move without input."""
@@ -179,6 +193,17 @@ class SourceTask:
             return None
         waiting = [s.last_row_ms for s in self._splits.values() if not s.idle and not s.finished]
         return min((max(t, self._started_ms) + self._plan.idle_ms for t in waiting), default=None)
+
+
+def align(tasks: Sequence[SourceTask], now_ms: int) -> None:
+    """Keep the splits of each alignment group close in event time."""
+    groups: dict[object, list[SourceTask]] = {}
+    for task in tasks:
+        groups.setdefault(task.alignment_group or id(task), []).append(task)
+    for members in groups.values():
+        slowest = min(t.slowest(now_ms) for t in members)
+        for task in members:
+            task.align(slowest)
 
 
 def pending(tasks: Sequence[SourceTask]) -> int | None:
