@@ -100,7 +100,9 @@ class ExpressionBinder:
 
     def on_subquery(self, node: exp.Expr, kind: str) -> Expr:
         """A sub-query; ``kind`` is ``scalar``, ``in``, ``exists``, ``any`` or ``all``."""
-        raise self.unsupported(node, f"a sub-query as an expression ({kind}) is not supported yet", "put it into FROM")
+        raise self.unsupported(
+            node, f"a sub-query as an expression ({kind}) is not supported yet", "put it into FROM"
+        )
 
     # -- errors --------------------------------------------------------------------------------------------------
 
@@ -166,10 +168,10 @@ class ExpressionBinder:
     ) -> ValidationError:
         found = ", ".join(short(a.type) for a in args)
         if detail:
-            prefix = (
-                "" if isinstance(function, FunctionDef) and function.form != "call" else f"{function.name}: "
+            named = any(u.startswith(f"{function.name}(") for u in function.usage())
+            return self.error(
+                node, f"{function.name}: {detail}" if named else detail, hint=_cast_hint(detail)
             )
-            return self.error(node, prefix + detail, hint=_cast_hint(detail))
         if isinstance(function, FunctionDef) and function.form in ("infix", "prefix", "postfix"):
             expected = " or ".join(str(s) for s in function.signatures)
             return self.error(

@@ -61,7 +61,10 @@ def _bracket_text(name: str, brackets: str) -> Callable[[Call], str]:
 def _item_args(args: Sequence[Expr]) -> Sequence[Expr]:
     owner, index = args
     if owner.type.root is Root.MAP:
-        return owner, as_type(index, owner.type.children[0])
+        key = owner.type.children[0]
+        if common_type(key, index.type) is None:
+            raise TypeMismatch(f"the key of a {short(owner.type)} is no {short(index.type)}")
+        return owner, as_type(index, key)
     if owner.type.root is not Root.ARRAY:
         raise TypeMismatch(f"[…] reads an ARRAY or a MAP, not {short(owner.type)}")
     if not index.type.is_integer:

@@ -25,7 +25,8 @@ def _sha2(inv: Invocation) -> str:
     length = inv.constant(1)
     if length not in _BY_LENGTH:
         raise UnsupportedError(
-            f"SHA2 with length {inv.call.args[1].text()} is not supported", hint="use a constant: 224, 256, 384 or 512"
+            f"SHA2 with length {inv.call.args[1].text()} is not supported",
+            hint="use a constant: 224, 256, 384 or 512",
         )
     assert isinstance(length, int)
     return _digest(_BY_LENGTH[length])(inv)

@@ -98,7 +98,7 @@ def _object_args(args: Sequence[Expr]) -> Sequence[Expr]:
     from .base import literal_value
 
     if any(not isinstance(literal_value(k), str) for k in args[::2]):
-        raise TypeMismatch("the keys of JSON_OBJECT are string literals")
+        raise TypeMismatch("keys are string literals")
     return args
 
 
