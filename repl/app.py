@@ -6,8 +6,10 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -36,6 +38,7 @@ exit codes: 0 finished, 1 error, 2 wrong usage, 130 ended by Ctrl-C, 143 ended b
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; the exit code. Never lets a traceback out unless ``--verbose`` asks for it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    before = signal.getsignal(signal.SIGTERM)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character the terminal cannot show is no reason to stop
             stream.reconfigure(errors="replace")
@@ -61,14 +64,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         Console(sys.stderr).error(error, verbose="-v" in arguments or "--verbose" in arguments)
         return FAILED
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 # -- arguments -----------------------------------------------------------------------------------------------
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        words = [a for a in sys.argv[1:] if a.endswith(".sql")]
-        unknown = "choice" in message and bool(words)
-        hint = f"\nHint: to run a script, use: streamsql run {words[0]}" if unknown else ""
+        unknown = re.search(r"invalid choice: '(\S+)'", message)
+        hint = ""
+        if unknown and unknown[1].endswith(".sql"):
+            hint = f"\nHint: to run a script, use: streamsql run {unknown[1]}"
+        elif unknown and unknown[1] == "serve":
+            hint = "\nHint: 'serve', live queries over the network, is not in this version"
         self.exit(USAGE, f"{self.format_usage()}{self.prog}: {message}{hint}\n")
 
 
