@@ -41,17 +41,13 @@ class Scope:
     def resolve(self, parts: Sequence[str], node: object = None) -> Expr | None:
         """A column, by ``c``, ``alias.c`` or deeper into ROW fields; None where nothing has that name.
 
-        Raises ValidationError for a name that several relations have.
+        Raises ValidationError for a name that several columns have.
         """
         for split in range(min(len(parts) - 1, 3), -1, -1):
             qualifier, column, fields = parts[:split], parts[split], parts[split + 1 :]
             found = self._columns(qualifier, column)
             if len(found) > 1:
-                owners = ", ".join(r.alias for r in self.relations if column in r.schema.names)
-                raise ValidationError(
-                    f"column '{column}' is ambiguous: it is in {owners}",
-                    hint=f"write {self.relations[0].alias}.{column}",
-                )
+                raise self._ambiguous(qualifier, column)
             if found:
                 return _descend(found[0], fields)
         return None
@@ -64,8 +60,21 @@ class Scope:
             for i, f in enumerate(r.schema):
                 if f.name == column and (qualifier or r.offset + i not in self.hidden):
                     found.append(InputRef(r.offset + i, f.name, f.type))
-                    break
         return found
+
+    def _ambiguous(self, qualifier: Sequence[str], column: str) -> ValidationError:
+        owners = [
+            r for r in self.relations if column in r.schema.names and (not qualifier or r.matches(qualifier))
+        ]
+        if len(owners) == 1:
+            return ValidationError(
+                f"column '{column}' is ambiguous: one table has two of that name",
+                hint=f"name one of them anew further down, as in SELECT {column} AS inner_{column}",
+            )
+        return ValidationError(
+            f"column '{column}' is ambiguous: it is in {', '.join(r.alias for r in owners)}",
+            hint=f"write {owners[0].alias}.{column}",
+        )
 
     def suggest(self) -> list[str]:
         """Every name one could have meant."""

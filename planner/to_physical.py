@@ -175,7 +175,7 @@ class _Converter:
     ) -> p.PhysicalNode | None:
         """Aggregate straight over the window function's input, where nothing between reads the window columns."""
         base, exprs, condition = self._merge(node.input)
-        if base is not origin or (condition is not None and _reads_window(condition, origin)):
+        if base is not origin or (condition is not None and not _passes_below(condition, origin)):
             return None
         used = {k for k in node.keys if k not in keys} | {
             i for c in node.calls for e in c.inputs for i in _inputs(e)
@@ -283,6 +283,13 @@ def _inputs(e: Expr) -> set[int]:
 
 def _reads_window(e: Expr, origin: l.WindowTable) -> bool:
     return any(i >= len(origin.input.schema) for i in _inputs(e))
+
+
+def _passes_below(condition: Expr, origin: l.WindowTable) -> bool:
+    """Whether a filter over a window's rows may be applied before it: a row taken out can split a session in two."""
+    if origin.window.kind == "SESSION":
+        return _inputs(condition) <= set(origin.window.partition)
+    return not _reads_window(condition, origin)
 
 
 def _refs(schema: Schema) -> tuple[Expr, ...]:

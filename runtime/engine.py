@@ -62,13 +62,27 @@ class _Input:
         if rows is None or rows.num_rows == 0:
             self.batches = []
         elif rows.num_rows <= CHUNK_ROWS:
-            self.batches = [rows]
+            self.batches = [_unsliced(rows)]
         else:
-            self.batches = [rows.slice(i, CHUNK_ROWS) for i in range(0, rows.num_rows, CHUNK_ROWS)]
+            self.batches = [_unsliced(rows.slice(i, CHUNK_ROWS)) for i in range(0, rows.num_rows, CHUNK_ROWS)]
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         reader = pa.RecordBatchReader.from_batches(self.schema, self.batches)
         return reader.__arrow_c_stream__(requested_schema)
+
+
+def _unsliced(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch without offsets in columns that hold a ROW: DuckDB refuses a slice of them."""
+    if not any(c.offset and _holds_struct(c.type) for c in rows.columns):
+        return rows
+    columns = [pa.concat_arrays([c]) if c.offset and _holds_struct(c.type) else c for c in rows.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
+
+
+def _holds_struct(type_: pa.DataType) -> bool:
+    if pa.types.is_struct(type_):
+        return True
+    return any(_holds_struct(type_.field(i).type) for i in range(type_.num_fields))
 
 
 class Fragment:
@@ -177,7 +191,8 @@ class Engine:
     def query(self, sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
         """Run a query once over whole tables (batch mode, live queries)."""
         for name, table in tables.items():
-            self._connection.register(name, table)
+            whole = [_unsliced(batch) for batch in table.to_batches()]
+            self._connection.register(name, pa.Table.from_batches(whole, table.schema))
         try:
             return self._connection.sql(sql).to_arrow_table()
         except duckdb.Error as e:

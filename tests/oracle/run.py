@@ -1,0 +1,116 @@
+"""``run_every_way``: one query streamed in several ways against batch mode and plain DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from streamsql.session import EnvironmentSettings, TableEnvironment
+
+from .compare import Row, difference, rows_of
+from .replay import replay
+from .tables import Input
+
+STEPS = (1, 7, 131_072)
+"""Rows a step takes: each row alone, steps that cut groups and windows, everything at once."""
+
+
+@contextmanager
+def session(
+    inputs: Sequence[Input], *, setup: Sequence[str] = (), batch: bool = False, step: int = STEPS[-1]
+) -> Iterator[TableEnvironment]:
+    """A session with the inputs as tables, after the statements of ``setup``."""
+    settings = EnvironmentSettings.in_batch_mode() if batch else EnvironmentSettings.in_streaming_mode()
+    with TableEnvironment(settings) as env:
+        env.execute_sql("SET 'streamsql.step.min-interval' = '0 ms'")
+        env.execute_sql("SET 'streamsql.duckdb.threads' = '1'")
+        env.execute_sql(f"SET 'streamsql.step.max-rows' = '{step}'")
+        for table in inputs:
+            table.register(env)
+        for statement in setup:
+            env.execute_sql(statement)
+        yield env
+
+
+def stream(
+    sql: str, inputs: Sequence[Input], *, step: int = STEPS[-1], setup: Sequence[str] = ()
+) -> list[Row]:
+    """The final rows of the streamed query; its changelog is checked on the way."""
+    with session(inputs, setup=setup, step=step) as env:
+        result = env.execute_sql(sql)
+        return replay(result.collect(), result.upsert_key)
+
+
+def final(
+    sql: str, inputs: Sequence[Input], *, step: int = STEPS[-1], setup: Sequence[str] = ()
+) -> list[Row]:
+    """The final rows as ``to_arrow`` gives them."""
+    with session(inputs, setup=setup, step=step) as env:
+        return rows_of(env.execute_sql(sql).to_arrow())
+
+
+def batch(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> list[Row]:
+    """Batch mode's answer."""
+    with session(inputs, setup=setup, batch=True) as env:
+        return rows_of(env.execute_sql(sql).to_arrow())
+
+
+def in_duckdb(sql: str, inputs: Sequence[Input]) -> list[Row]:
+    """Plain DuckDB's answer over the inputs' final tables, each with its order of arrival in ``{name}_o.o``."""
+    with duckdb.connect(config={"threads": "1"}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for table in inputs:
+            rows = table.final()
+            numbers = pa.array(range(rows.num_rows), pa.int64())
+            connection.register(table.name, rows)
+            connection.register(f"{table.name}_o", rows.append_column("o", numbers))
+        return rows_of(connection.sql(sql).to_arrow_table())
+
+
+def run_every_way(
+    sql: str,
+    inputs: Input | Sequence[Input],
+    plain: str | None = None,
+    *,
+    setup: Sequence[str] = (),
+    steps: Sequence[int] = STEPS,
+    shuffles: Sequence[int] = (1,),
+    in_batch: bool = True,
+) -> list[Row]:
+    """Stream ``sql`` in every way and compare; returns the rows.
+
+    ``plain``: the same question to DuckDB, written independently. ``setup``: statements before (views, SET).
+    ``shuffles``: seeds of other orders of arrival within the watermark's bound. Without ``in_batch`` batch mode is left
+    out, for queries whose answer depends on time.
+    """
+    inputs = [inputs] if isinstance(inputs, Input) else list(inputs)
+    expected = _expected(sql, inputs, plain, setup, in_batch)
+    for step in steps:
+        _same(f"steps of {step}", stream(sql, inputs, step=step, setup=setup), expected)
+    for seed in shuffles:
+        other = [table.shuffled(seed) for table in inputs]
+        wanted = _expected(sql, other, plain, setup, in_batch) if other != inputs else expected
+        _same(f"shuffled by {seed}", final(sql, other, step=5, setup=setup), wanted)
+    return expected
+
+
+def _expected(
+    sql: str, inputs: Sequence[Input], plain: str | None, setup: Sequence[str], in_batch: bool
+) -> list[Row]:
+    answers = []
+    if plain is not None:
+        answers.append(in_duckdb(plain, inputs))
+    if in_batch:
+        answers.append(batch(sql, inputs, setup=setup))
+    assert answers, "nothing to compare with"
+    if len(answers) == 2:
+        _same("batch mode against DuckDB", answers[1], answers[0])
+    return answers[0]
+
+
+def _same(way: str, found: Sequence[Row], expected: Sequence[Row]) -> None:
+    text = difference(found, expected)
+    assert text is None, f"{way}: {text}"
