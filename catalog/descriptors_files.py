@@ -79,16 +79,13 @@ FILESYSTEM_OPTIONS = (
 def _check_filesystem(table: TableDefinition, typed: TableOptions) -> None:
     """The rules between options. Raises ConfigError or ValidationError."""
     options = typed.options
-    if (
-        typed.value_format is not None
-        and typed.value_format.descriptor.name == "raw"
-        and table.partition_keys
-    ):
-        rest = [c.name for c in table.physical_columns if c.name not in table.partition_keys]
-        if len(rest) != 1:
-            raise ValidationError(
-                f"table {table.path}: format 'raw' takes one column beside the partition keys"
-            )
+    rest = [c.name for c in table.physical_columns if c.name not in table.partition_keys]
+    if not rest:
+        raise ValidationError(
+            f"table {table.path}: no column beside the partition keys is left to put into files"
+        )
+    if typed.value_format is not None and typed.value_format.descriptor.name == "raw" and len(rest) != 1:
+        raise ValidationError(f"table {table.path}: format 'raw' takes one column beside the partition keys")
     kinds = [k.strip() for k in (options["sink.partition-commit.policy.kind"] or "").split(",") if k.strip()]
     for kind in kinds:
         if kind != "success-file":
