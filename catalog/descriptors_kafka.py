@@ -355,7 +355,7 @@ KAFKA = register_connector(
         formats=("json", "csv", "raw", "debezium-json"),
         metadata=KAFKA_METADATA,
         validate=validate,
-        description="reads and appends to Kafka topics",
+        description="Reads Kafka topics, and appends rows to them.",
     )
 )
 UPSERT_KAFKA = register_connector(
@@ -370,6 +370,6 @@ UPSERT_KAFKA = register_connector(
         source_mode=ChangelogMode.UPSERT,
         needs_primary_key=True,
         validate=validate_upsert,
-        description="reads and writes a table kept as the last value of each key of a Kafka topic",
+        description="A Kafka topic as a table: the last message of a key is its row.",
     )
 )
