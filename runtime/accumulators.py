@@ -69,6 +69,32 @@ class Count(Accumulator):
         self._count.clear(slots)
 
 
+class RowCount(Accumulator):
+    """COUNT(*) of the whole group: the row count that the operator keeps anyway."""
+
+    partials = ()
+
+    def __init__(self) -> None:
+        self._rows: SlotColumn | None = None
+
+    def share(self, rows: SlotColumn) -> None:
+        """The operator's row count per slot."""
+        self._rows = rows
+
+    def open(self, ctx: OperatorContext, name: str) -> None:
+        """Nothing of its own."""
+
+    def update(self, slots: Slots, partials: Sequence[pa.Array]) -> None:
+        """The operator has counted already."""
+
+    def result(self, slots: Slots) -> pa.Array:
+        assert self._rows is not None
+        return pa.array(self._rows.values(slots).astype(np.int64, copy=False))
+
+    def clear(self, slots: Slots) -> None:
+        """The operator clears its column."""
+
+
 class Sum(Accumulator):
     """SUM and AVG: a sum and the count of non-NULL inputs. NULL where nothing was added.
 

@@ -15,7 +15,7 @@ from streamsql.datatypes import DataType, Root
 from streamsql.planner.expressions import AggregateCall, Expr
 from streamsql.planner.functions.base import BatchAggregate
 
-from .accumulators import Accumulator, Count, Extremum, Picked, Sum
+from .accumulators import Accumulator, Count, Extremum, Picked, RowCount, Sum
 
 Compile = Callable[[Expr], str]
 
@@ -93,6 +93,8 @@ def accumulator(call: AggregateCall, compile_: Compile, *, weighted: bool) -> Ac
     name = call.function.name
     if name == "COUNT":
         present = [f"{a} IS NOT NULL" for a, e in zip(args, call.args, strict=True) if e.type.nullable]
+        if not present and condition is None and not call.distinct:
+            return RowCount()
         return Count(_count_sql(where(condition, *present), weighted=weighted))
     x = args[0]
     valid = where(condition, f"{x} IS NOT NULL")

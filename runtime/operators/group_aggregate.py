@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from streamsql.changelog import ChangelogBatch
 
-from ..accumulators import Accumulator, Count, Slots, is_distinct, numpy
+from ..accumulators import Accumulator, Count, RowCount, Slots, is_distinct, numpy
 from ..engine import WEIGHT, with_weights
 from ..state.key_index import KeyIndex
 from ..state.scalars import Scalars
@@ -102,7 +102,12 @@ class GroupAggregate(Operator):
         self._rows = ctx.state("rows", SlotColumn(pa.int64()))
         self._flags = ctx.state("flags", Scalars())
         for i, accumulator in enumerate(self._accumulators):
+            if isinstance(accumulator, RowCount):
+                accumulator.share(self._rows)
             accumulator.open(ctx, f"a{i}")
+        # with COUNT(*) of inserted rows a touched group never stays as it was
+        counts_rows = any(isinstance(a, RowCount) for a in self._accumulators)
+        self._always_changes = counts_rows and not self.config.weighted
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         out: list[ChangelogBatch] = []
@@ -157,9 +162,10 @@ class GroupAggregate(Operator):
             alive = np.ones_like(alive)  # the empty set still has its row
             self._flags.set("emitted", 1)
         new = [a.result(slots) for a in self._accumulators]
-        changed = np.zeros(len(slots), np.bool_)
-        for a, b in zip(old, new, strict=True):
-            changed |= is_distinct(a, b)
+        changed = np.full(len(slots), self._always_changes)
+        if not self._always_changes:
+            for a, b in zip(old, new, strict=True):
+                changed |= is_distinct(a, b)
         retract = known & (~alive | (changed & (not self.config.upsert)))
         insert = alive & (~known | changed)
         n = len(slots)
