@@ -204,6 +204,10 @@ def _from_arrays_type(args: Sequence[Expr]) -> DataType:
     return MAP(args[0].type.children[0], args[1].type.children[0])
 
 
+def _map_union(inv: Invocation) -> str:
+    return inv.args[0] if not inv.args[1:] else _known(inv, f"map_concat({', '.join(inv.args)})")
+
+
 def _same(args: Sequence[Expr]) -> DataType:
     return args[0].type
 
@@ -279,6 +283,6 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     scalar("MAP_FROM_ARRAYS", CATEGORY, "(ARRAY, ARRAY)", _from_arrays_type, "map({0}, {1})",
            "A map of an array of keys and one of values.", result_text="MAP"),
     scalar("MAP_UNION", CATEGORY, "(MAP...)", common_of,
-           lambda inv: _known(inv, f"map_concat({', '.join(inv.args)})"),
+           _map_union,
            "All entries; of equal keys the last wins.", coerce=to_common, result_text="MAP"),
 )  # fmt: skip

@@ -10,9 +10,8 @@ from typing import Protocol
 class Connection(Protocol):
     """The part of a DuckDB connection that registration needs."""
 
-    def create_function(
-        self, name: str, function: Callable[..., object], parameters: list[str], return_type: str
-    ) -> object: ...
+    @property
+    def create_function(self) -> Callable[..., object]: ...
 
 
 def _hexdigest(algorithm: str) -> Callable[[bytes], str]:

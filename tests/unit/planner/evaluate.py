@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -97,7 +97,7 @@ class Evaluator:
 
 
 @contextlib.contextmanager
-def evaluator(time_zone: str = "UTC", table: tuple[Schema, pa.Table] | None = None) -> Iterator[Evaluator]:
+def evaluator(time_zone: str = "UTC", table: tuple[Schema, pa.Table] | None = None) -> Generator[Evaluator]:
     """An evaluator whose connection is closed at the end."""
     made = Evaluator(time_zone, table)
     try:

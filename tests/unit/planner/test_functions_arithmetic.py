@@ -10,7 +10,7 @@ import pytest
 
 from .evaluate import Evaluator, evaluator, same
 
-NUMBERS = (
+NUMBERS: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ("1 + 2", 3, "INT NOT NULL"),
     ("2147483647 + 1", -2147483648, "INT NOT NULL"),

@@ -9,7 +9,7 @@ import pytest
 
 from .evaluate import Evaluator, evaluator, same
 
-COLLECTIONS = (
+COLLECTIONS: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ("ARRAY[1, 2.5]", [Decimal('1.0'), Decimal('2.5')], "ARRAY<DECIMAL(11, 1) NOT NULL> NOT NULL"),
     ("ARRAY['a', NULL]", ['a', None], "ARRAY<CHAR(1)> NOT NULL"),

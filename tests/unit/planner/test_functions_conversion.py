@@ -9,7 +9,7 @@ import pytest
 
 from .evaluate import Evaluator, evaluator, same
 
-CONVERSIONS = (
+CONVERSIONS: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ("TYPEOF(1)", 'INT NOT NULL', "STRING NOT NULL"),
     ("TYPEOF('abc')", 'CHAR(3) NOT NULL', "STRING NOT NULL"),

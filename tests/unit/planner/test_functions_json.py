@@ -9,7 +9,7 @@ import pytest
 
 from .evaluate import Evaluator, evaluator, same
 
-JSON = (
+JSON: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ('JSON_VALUE(\'{"a": true}\', \'$.a\')', 'true', "STRING"),
     ('JSON_VALUE(\'{"a": true}\', \'$.a\' RETURNING BOOLEAN)', True, "BOOLEAN"),

@@ -9,7 +9,7 @@ import pytest
 
 from .evaluate import Evaluator, evaluator, same
 
-CONDITIONS = (
+CONDITIONS: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ("1 = 1", True, "BOOLEAN NOT NULL"),
     ("'2020-01-01' = DATE '2020-01-01'", True, "BOOLEAN NOT NULL"),

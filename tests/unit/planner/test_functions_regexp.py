@@ -8,7 +8,7 @@ import pytest
 
 from .evaluate import Evaluator, evaluator, same
 
-PATTERNS = (
+PATTERNS: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ("REGEXP('foobar', 'o+b')", True, "BOOLEAN NOT NULL"),
     ("REGEXP('foobar', '(')", False, "BOOLEAN NOT NULL"),

@@ -28,7 +28,10 @@ SCHEMA = Schema.of(
         ("bo", BOOLEAN()),
     ]
 )
-WINTER, SUMMER = dt.datetime(2020, 1, 1, 0, 0, 0, 500000, tzinfo=dt.UTC), dt.datetime(2020, 7, 1, 12, tzinfo=dt.UTC)
+WINTER, SUMMER = (
+    dt.datetime(2020, 1, 1, 0, 0, 0, 500000, tzinfo=dt.UTC),
+    dt.datetime(2020, 7, 1, 12, tzinfo=dt.UTC),
+)
 ROWS = [
     (1, 1, Decimal("1.00"), 1.5, 1.5, "a", 1, WINTER, {"x": 1, "y": {"z": "q"}}, True),
     (2, 2, Decimal("2.00"), 2.5, 2.5, "b", 2, SUMMER, {"x": None, "y": {"z": None}}, False),
@@ -134,7 +137,7 @@ def test_the_session_zone(berlin: Evaluator, sql: str, values: list[object]) -> 
     assert same(berlin.rows(sql)[:2], values)
 
 
-AGGREGATES = (
+AGGREGATES: tuple[tuple[str, str, object, object], ...] = (
     # SQL, type, over all rows, over none
     ("COUNT(*)", "BIGINT NOT NULL", 4, 0),
     ("COUNT(i)", "BIGINT NOT NULL", 3, 0),
@@ -178,8 +181,18 @@ AGGREGATES = (
     ("VAR_POP(f)", "DOUBLE", 0.25, None),
     ("VARIANCE(f)", "DOUBLE", 0.5, None),
     ("VAR_SAMP(d)", "DECIMAL(38, 6)", Decimal("0.336700"), None),
-    ("JSON_OBJECTAGG(KEY CAST(o AS STRING) VALUE i)", "STRING NOT NULL", '{"1":1,"2":2,"3":4,"4":null}', "{}"),
-    ("JSON_OBJECTAGG(KEY CAST(o AS STRING) VALUE i ABSENT ON NULL)", "STRING NOT NULL", '{"1":1,"2":2,"3":4}', "{}"),
+    (
+        "JSON_OBJECTAGG(KEY CAST(o AS STRING) VALUE i)",
+        "STRING NOT NULL",
+        '{"1":1,"2":2,"3":4,"4":null}',
+        "{}",
+    ),
+    (
+        "JSON_OBJECTAGG(KEY CAST(o AS STRING) VALUE i ABSENT ON NULL)",
+        "STRING NOT NULL",
+        '{"1":1,"2":2,"3":4}',
+        "{}",
+    ),
     ("JSON_ARRAYAGG(s)", "STRING NOT NULL", '["a","b","a"]', "[]"),
     ("JSON_ARRAYAGG(i NULL ON NULL)", "STRING NOT NULL", "[1,2,4,null]", "[]"),
     ("APPROX_COUNT_DISTINCT(s)", "BIGINT NOT NULL", 2, 0),

@@ -8,7 +8,7 @@ import pytest
 
 from .evaluate import Evaluator, evaluator, same
 
-STRINGS = (
+STRINGS: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ("'a' || 'bc'", 'abc', "CHAR(3) NOT NULL"),
     ("'a' || CAST(NULL AS STRING)", None, "STRING"),

@@ -9,7 +9,7 @@ import pytest
 
 from .evaluate import Evaluator, evaluator, same, utc
 
-INTERVALS = (
+INTERVALS: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ("DATE '2020-01-31' + INTERVAL '1' MONTH", dt.date(2020, 2, 29), "DATE NOT NULL"),
     ("DATE '2020-01-31' + INTERVAL '1' DAY", dt.date(2020, 2, 1), "DATE NOT NULL"),
@@ -39,7 +39,7 @@ INTERVALS = (
     ("CAST(NULL AS TIMESTAMP(3)) + INTERVAL '1' DAY", None, "TIMESTAMP(3)"),
 )  # fmt: skip
 
-FUNCTIONS = (
+FUNCTIONS: tuple[tuple[str, object, str], ...] = (
     # SQL, value, type
     ("EXTRACT(YEAR FROM DATE '2006-06-05')", 2006, "BIGINT NOT NULL"),
     ("EXTRACT(DOW FROM TIMESTAMP '2020-02-29 01:56:59.987654')", 7, "BIGINT NOT NULL"),
