@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -43,14 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a character the terminal cannot show is no reason to stop
             stream.reconfigure(errors="replace")
     try:
-        if arguments[:1] == ["demo"]:
-            from . import demo
-
-            code: int = demo.main(arguments[1:])
-            return code
-        args = parser().parse_args(arguments)
-        run: Callable[[argparse.Namespace], int] = args.run
-        return run(args)
+        with warnings.catch_warnings():
+            if not sys.warnoptions:  # they are for developers, who ask with -W
+                warnings.simplefilter("ignore")
+            return _dispatch(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except _TerminatedError:
@@ -67,6 +64,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["demo"]:
+        from . import demo
+
+        code: int = demo.main(arguments[1:])
+        return code
+    args = parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = args.run
+    return run(args)
 
 
 # -- arguments -----------------------------------------------------------------------------------------------

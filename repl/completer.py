@@ -16,6 +16,7 @@ from .engine import CompletionSource
 from .scope import Relation
 
 NESTING_MAX = 8  # relations inside relations; a loop cannot arise, deep text can
+_WORDS = frozenset({Kind.KEYWORD, Kind.TYPE, Kind.COMMAND, Kind.FUNCTION})  # found by their beginning only
 _PLAIN = re.compile(r"[^\W\d]\w*")
 
 
@@ -46,13 +47,17 @@ def offers(found: Completion, source: CompletionSource) -> list[tuple[str, str]]
                 continue
             seen.add(name)
             text = _as_typed(name, suggestion.kind, found)
-            (starting if name.lower().startswith(typed) else holding).append((text, meta))
-    return starting + ([] if len(typed) < 2 else holding)
+            if name.lower().startswith(typed):
+                starting.append((text, meta))
+            elif len(typed) > 1 and suggestion.kind not in _WORDS:
+                holding.append((text, meta))
+    starting.sort(key=lambda offer: offer[0].lower() != typed)  # what is typed in full comes first
+    return starting + holding
 
 
 def _as_typed(name: str, kind: Kind, found: Completion) -> str:
     """The name as it goes into the text: keywords in the typed case, names in back-ticks where needed."""
-    if kind in (Kind.KEYWORD, Kind.TYPE, Kind.COMMAND, Kind.FUNCTION):
+    if kind in _WORDS:
         text = name.lower() if found.prefix[:1].islower() else name
         return text + "(" if kind is Kind.FUNCTION and not text.endswith("(") else text
     if found.quote == "'":

@@ -7,13 +7,13 @@ upsert key a row replaces the one of its key; without one a deletion takes away 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from types import NoneType
 from typing import Any
 
 from streamsql.changelog import Row, RowKind
 
-HOLES_MAX = (
-    1024  # deleted places are squeezed out when there are more than this and than a quarter of the rows
-)
+_PLAIN = frozenset({int, str, bool, NoneType})  # types whose values are their own key
+HOLES_MAX = 1024  # holes are squeezed out when there are more, and more than a quarter of the places
 
 
 class MaterializedResult:
@@ -34,10 +34,11 @@ class MaterializedResult:
         return len(self._places) - self._holes
 
     def apply(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            if self._key is not None:
-                self._apply_keyed(row, tuple(freeze(row[i]) for i in self._key))
-            else:
+        if self._key is not None:
+            for row in rows:
+                self._apply_keyed(row, self._key_of(row))
+        else:
+            for row in rows:
                 self._apply_multiset(row)
         while len(self) > self._rows_max:
             self._drop_oldest()
@@ -49,6 +50,13 @@ class MaterializedResult:
         if self._holes:
             self._squeeze()
         return [r for r in self._places[start:stop] if r is not None]
+
+    def _key_of(self, row: Row) -> Hashable:
+        assert self._key is not None
+        if len(self._key) == 1:
+            value = row[self._key[0]]
+            return value if type(value) in _PLAIN else freeze(value)
+        return freeze(tuple([row[i] for i in self._key]))
 
     def _apply_keyed(self, row: Row, key: Hashable) -> None:
         place = self._by_key.get(key)
@@ -98,7 +106,7 @@ class MaterializedResult:
         row = self._places[self._first]
         assert row is not None
         if self._key is not None:
-            del self._by_key[tuple(freeze(row[i]) for i in self._key)]
+            del self._by_key[self._key_of(row)]
         else:
             key = freeze(tuple(row))
             self._by_row[key].remove(self._first)
@@ -126,7 +134,7 @@ class MaterializedResult:
 def freeze(value: Any) -> Hashable:
     """A value that can be a dictionary key and is equal exactly when the value is (NaN equals NaN)."""
     if isinstance(value, (list, tuple)):
-        return tuple(freeze(v) for v in value)
+        return tuple([v if type(v) in _PLAIN else freeze(v) for v in value])
     if isinstance(value, dict):
         return frozenset((freeze(k), freeze(v)) for k, v in value.items())
     if isinstance(value, float) and value != value:

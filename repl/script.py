@@ -17,6 +17,7 @@ from .output import Printer, Shown, job_line
 from .rate import Rate
 from .runner import Placed, Runner, first_word, job_failure, placed_statements
 from .settings import Settings
+from .terminal import beside_status
 
 OK, FAILED = 0, 1
 JOB_WAIT_S = 0.5  # how soon a signal is seen while jobs run, and how often the status line moves on
@@ -97,7 +98,7 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings) -> 
     """Waits until all jobs have ended. A failed one stops the others, a signal stops all; the exit code."""
     waiting = list(jobs)
     rates = {job.id: Rate() for job in waiting}
-    with _signals() as interrupts:
+    with _signals() as interrupts, beside_status(console):
         while waiting:
             for job in [j for j in waiting if j.status != "RUNNING"]:
                 waiting.remove(job)

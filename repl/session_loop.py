@@ -19,6 +19,7 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout.processors import ConditionalProcessor, HighlightMatchingBracketProcessor
 from prompt_toolkit.output import ColorDepth, Output
+from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.shortcuts import CompleteStyle
 
 from . import commands
@@ -32,6 +33,7 @@ from .render import count_rows, plain_table
 from .runner import Runner, job_failure, placed_statements
 from .settings import Settings
 from .statement_buffer import is_ready
+from .terminal import held_back, quiet_logs
 
 PROMPT = "streamsql> "
 CONTINUATION = "> ".rjust(len(PROMPT))
@@ -68,7 +70,8 @@ class Shell:
         while not self._leaving:
             self._announce_failures()
             try:
-                text = self._prompt.prompt()
+                with patch_stdout(raw=True):  # what jobs print appears above the prompt
+                    text = self._prompt.prompt()
             except KeyboardInterrupt:
                 continue
             except EOFError:
@@ -119,7 +122,8 @@ class Shell:
 
     def _show_live(self, result: Result, mode: str, started: float) -> Shown:
         view = LiveView(result, self.settings, mode)
-        ending = view.run(self._input, self._output, colour=wants_colour(self.console.out))
+        with held_back():
+            ending = view.run(self._prompt.input, self._prompt.output, colour=wants_colour(self.console.out))
         page = ending.page
         names, texts = page.names, page.texts
         if mode == "changelog":
@@ -217,6 +221,8 @@ def open_shell(
     env: Environment, console: Console, history: Path | None = None, greeting: str | None = None
 ) -> int:
     """Runs a shell on a session that its caller owns; the exit code. ``greeting`` replaces the banner."""
+    if not console.verbose:
+        quiet_logs()
     return Shell(env, console, history, greeting).run()
 
 

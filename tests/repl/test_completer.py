@@ -38,6 +38,12 @@ def test_keywords_follow_the_typed_case() -> None:
     assert texts("SEL|")[0] == "SELECT"
 
 
+def test_the_whole_word_comes_first() -> None:
+    assert texts("SELECT COUNT|")[0] == "COUNT("
+    assert texts("SELECT a FROM orders ORDER BY a LIMIT 1; SET|")[0] == "SET"
+    assert texts("SELECT id as|")[0] == "as"
+
+
 def test_functions_open_their_parenthesis() -> None:
     assert "COUNT(" in texts("SELECT CO| FROM orders")
 
