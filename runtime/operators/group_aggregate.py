@@ -304,12 +304,8 @@ class _DistinctValues:
         """Sum the signed values per group and fold them in like any other partial."""
         columns: dict[str, object] = {"g": groups[moved], "n": sign[moved]}
         if values is not None:
-            taken = values.take(pa.array(moved))
-            columns["v"] = (
-                pc.multiply(taken, pa.array(sign[moved]).cast(taken.type))
-                if len(accumulator.partials) > 1
-                else taken
-            )
+            taken = values.take(pa.array(moved)).cast(accumulator.partials[0][1])
+            columns["v"] = pc.if_else(pa.array(sign[moved] < 0), pc.negate(taken), taken)
         table = pa.table(columns)
         aggregates = [("n", "sum")] if isinstance(accumulator, Count) else [("v", "sum"), ("n", "sum")]
         grouped = table.group_by("g").aggregate(aggregates).combine_chunks()
