@@ -143,6 +143,7 @@ class Shell:
             if job.status == "FAILED" and job.id not in self._announced:
                 self._announced.add(job.id)
                 self.console.error(job_failure(job), verbose=self.settings.verbose)
+                self.write("")
 
     # -- the prompt ------------------------------------------------------------------------------------------
     def _build_prompt(self, history: History) -> PromptSession[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-PATIENCE_S = 15
+PATIENCE_S = 60
 CONTROL_C, CONTROL_D = "\x03", "\x04"
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|\][^\x07]*\x07|[=>78])")
 
