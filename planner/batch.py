@@ -1,7 +1,7 @@
 """A logical plan as one DuckDB query over whole inputs: batch mode, live queries, and the oracle of the streaming run.
 
-Columns are ``c0 …`` at every level. Each scan becomes a relation named by ``scans``; its rows may carry ``$i``, the arrival
-order, for FIRST_VALUE and LAST_VALUE.
+Columns are ``c0 …`` at every level. Each scan becomes a relation named by ``scans``; its rows carry ``o``, the order
+of arrival, for FIRST_VALUE and LAST_VALUE.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ class BatchQuery:
 
 
 def to_batch(root: l.LogicalNode, context: CompileContext, windows: Windows) -> BatchQuery:
-    """The query of a plan. ``windows`` gives the SQL of a TUMBLE, HOP or CUMULATE (node, source, passed-through columns)."""
+    """The query of a plan.
+
+    ``windows`` gives the SQL of a TUMBLE, HOP or CUMULATE (node, source, passed-through columns).
+    """
     writer = _Writer(context, windows)
     sql = writer.node(root)
     order = _order_of(root)
@@ -71,10 +74,10 @@ class _Writer:
         return f"SELECT * FROM {self.names[digest]}"
 
     def _values(self, node: l.Values) -> str:
-        rows = [
-            f"SELECT {', '.join([f'{e} AS c{i}' for i, e in enumerate(self.exprs(row, Schema(())))] + [f'{n}::BIGINT AS o'])}"
-            for n, row in enumerate(node.rows)
-        ]
+        rows: list[str] = []
+        for n, row in enumerate(node.rows):
+            items = [f"{e} AS c{i}" for i, e in enumerate(self.exprs(row, Schema(())))]
+            rows.append(f"SELECT {', '.join([*items, f'{n}::BIGINT AS o'])}")
         return " UNION ALL ".join(rows)
 
     # -- one input -------------------------------------------------------------------------------------------------
@@ -116,10 +119,15 @@ class _Writer:
         )
         by = "".join(f"c{i}, " for i in window.partition)
         partition = f"PARTITION BY {by[:-2]} " if by else ""
-        lagged = f"SELECT *, {ms} AS t, lag({ms}) OVER ({partition}ORDER BY {ms}) AS p FROM {source} WHERE {time} IS NOT NULL"
-        numbered = f"SELECT *, sum(CASE WHEN p IS NULL OR t - p > {window.size_ms} THEN 1 ELSE 0 END) OVER ({partition}ORDER BY t ROWS UNBOUNDED PRECEDING) AS s FROM ({lagged})"
+        gap = window.size_ms
+        before = f"lag({ms}) OVER ({partition}ORDER BY {ms})"
+        lagged = f"SELECT *, {ms} AS t, {before} AS p FROM {source} WHERE {time} IS NOT NULL"
+        starts = f"CASE WHEN p IS NULL OR t - p > {gap} THEN 1 ELSE 0 END"
+        number = f"sum({starts}) OVER ({partition}ORDER BY t ROWS UNBOUNDED PRECEDING)"
+        numbered = f"SELECT *, {number} AS s FROM ({lagged})"
         group = f"PARTITION BY {by}s"
-        bounds = f"SELECT *, min(t) OVER ({group}) AS a, max(t) OVER ({group}) + {window.size_ms} AS b FROM ({numbered})"
+        first, last = f"min(t) OVER ({group})", f"max(t) OVER ({group})"
+        bounds = f"SELECT *, {first} AS a, {last} + {gap} AS b FROM ({numbered})"
         end = "make_timestamp((b - 1) * 1000)"
         window_time = f"timezone('{window.zone}', {end})" if tz else end
         columns = [f"c{i}" for i in range(width)]

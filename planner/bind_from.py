@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Bound = tuple[LogicalNode, Scope]
 
 
-def bind_from(binder: QueryBinder, source: exp.Expression, joins: Sequence[exp.Join]) -> Bound:
+def bind_from(binder: QueryBinder, source: exp.Expr, joins: Sequence[exp.Join]) -> Bound:
     """The joined rows of FROM and the scope of their names."""
     bound = _source(binder, source, None)
     for join in joins:
@@ -33,7 +33,7 @@ def bind_from(binder: QueryBinder, source: exp.Expression, joins: Sequence[exp.J
     return bound
 
 
-def _source(binder: QueryBinder, source: exp.Expression, left: Bound | None) -> Bound:
+def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
     match source:
         case exp.Table() if isinstance(source.this, exp.Anonymous | exp.Dot):
             return _aliased(binder, source, _table_function(binder, source), default="")
@@ -69,13 +69,13 @@ def _source(binder: QueryBinder, source: exp.Expression, left: Bound | None) -> 
             )
 
 
-def _nested_joins(binder: QueryBinder, bound: Bound, source: exp.Expression) -> Bound:
+def _nested_joins(binder: QueryBinder, bound: Bound, source: exp.Expr) -> Bound:
     return bound
 
 
 def _aliased(
     binder: QueryBinder,
-    source: exp.Expression,
+    source: exp.Expr,
     node: LogicalNode,
     *,
     default: str,
@@ -194,7 +194,7 @@ def _lateral(binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, *, o
 
 
 def _unnest(
-    binder: QueryBinder, unnest: exp.Unnest, aliased: exp.Expression, left: Bound | None, *, outer: bool
+    binder: QueryBinder, unnest: exp.Unnest, aliased: exp.Expr, left: Bound | None, *, outer: bool
 ) -> Bound:
     one = Literal(0, INT().not_null())
     alone = (

@@ -1,7 +1,7 @@
 """GROUP BY, aggregates and OVER of one SELECT.
 
-Expressions are bound over FROM's columns first, with placeholders where an aggregate or window function stood; ``finish``
-then builds the Aggregate (or Over) node and rewrites the expressions over its output.
+Expressions are bound over FROM's columns first, with placeholders where an aggregate or window function stood;
+``finish`` then builds the Aggregate (or Over) node and rewrites the expressions over its output.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class OverRef(Expr):
         return self.label
 
 
-def has_aggregate(node: exp.Expression, functions: FunctionRegistry) -> bool:
+def has_aggregate(node: exp.Expr, functions: FunctionRegistry) -> bool:
     """Whether an aggregate function is called in ``node``, outside OVER and sub-queries."""
     if isinstance(node, exp.Query | exp.Subquery):
         return False
@@ -62,7 +62,7 @@ def has_aggregate(node: exp.Expression, functions: FunctionRegistry) -> bool:
     return any(has_aggregate(c, functions) for c in node.iter_expressions())
 
 
-def has_over(node: exp.Expression) -> bool:
+def has_over(node: exp.Expr) -> bool:
     """Whether a window function is called in ``node``, outside sub-queries."""
     if isinstance(node, exp.Query | exp.Subquery):
         return False
@@ -84,7 +84,7 @@ class GroupBinder:
         for item in group.expressions if group is not None else []:
             self.keys += [k for k in self._key(plain, item) if k not in self.keys]
 
-    def _key(self, plain: ExpressionBinder, item: exp.Expression) -> list[Expr]:
+    def _key(self, plain: ExpressionBinder, item: exp.Expr) -> list[Expr]:
         if isinstance(item, exp.GroupingSets | exp.Rollup | exp.Cube):
             raise UnsupportedError(
                 f"{item.key.upper()} is not supported yet", position=self.binder.position(item)
@@ -93,7 +93,8 @@ class GroupBinder:
             name = item.name.upper()
             raise UnsupportedError(
                 f"the group window GROUP BY {name}(…) is not supported yet",
-                hint=f"use the table function: FROM TABLE({name}(TABLE t, DESCRIPTOR(ts), …)) GROUP BY window_start, window_end",
+                hint=f"use the table function: FROM TABLE({name}(TABLE t, DESCRIPTOR(ts), …)) "
+                "GROUP BY window_start, window_end",
                 position=self.binder.position(item),
             )
         if isinstance(item, exp.Tuple):
@@ -106,7 +107,7 @@ class GroupBinder:
             )
         return [plain.bind(item)]
 
-    def collect(self, call: AggregateCall, node: exp.Expression) -> Expr:
+    def collect(self, call: AggregateCall, node: exp.Expr) -> Expr:
         """A placeholder for an aggregate; equal calls are computed once."""
         if call.function.kind == "window":
             raise self.binder.error(node, f"{call.function.name} needs an OVER clause")
@@ -212,7 +213,7 @@ class OverBinder:
         self.windows = {w.name: w for w in select.args.get("windows") or []}
         self._expressions = _SelectExpressions(self, scope)
 
-    def bind(self, node: exp.Expression) -> Expr:
+    def bind(self, node: exp.Expr) -> Expr:
         try:
             return self._expressions.bind(node)
         except ValidationError as e:
@@ -243,7 +244,7 @@ class OverBinder:
         i = self.calls.index(over)
         return OverRef(i, call.type, over.text())
 
-    def _frame(self, spec: exp.Expression) -> str:
+    def _frame(self, spec: exp.Expr) -> str:
         frame = spec.args.get("spec")
         if frame is None:
             return ""
@@ -255,7 +256,7 @@ class OverBinder:
 
                 text = f"INTERVAL {interval_ms(value)} MILLISECOND"
             else:
-                text = value.sql(dialect="flink") if isinstance(value, exp.Expression) else str(value)
+                text = value.sql(dialect="flink") if isinstance(value, exp.Expr) else str(value)
             return f"{text} {side}" if side else text
 
         start = bound(args.get("start"), args.get("start_side"))
@@ -298,11 +299,11 @@ class _SelectExpressions(ExpressionBinder):
         super().__init__(scope, owner.binder.context.functions, owner.binder.sql)
         self._owner = owner
 
-    def on_aggregate(self, call: AggregateCall, node: exp.Expression) -> Expr:
+    def on_aggregate(self, call: AggregateCall, node: exp.Expr) -> Expr:
         if self._owner.grouped is None:
             return super().on_aggregate(call, node)
         return self._owner.grouped.collect(call, node)
 
-    def on_over(self, node: exp.Expression) -> Expr:
+    def on_over(self, node: exp.Expr) -> Expr:
         assert isinstance(node, exp.Window)
         return self._owner.collect(node)

@@ -126,8 +126,8 @@ def _assign(table: TableDefinition, column: Column, expr: Expr) -> Expr:
     assert column.type is not None
     if expr.type.root is not Root.NULL and not can_cast_implicitly(expr.type, column.type):
         raise ValidationError(
-            f"column '{column.name}' of {table.path} has type {column.type.sql(nullability=False)}, but the query gives "
-            f"{expr.type.sql(nullability=False)}",
+            f"column '{column.name}' of {table.path} has type {column.type.sql(nullability=False)}, "
+            f"but the query gives {expr.type.sql(nullability=False)}",
             hint=f"CAST({expr.text()} AS {column.type.sql(nullability=False)})",
         )
     return cast(expr, column.type.with_nullable(True))

@@ -91,7 +91,8 @@ def _watermark(table: TableDefinition, node: LogicalNode, bind: BindText) -> Log
     declared = node.schema[column].type
     if declared.root not in (Root.TIMESTAMP, Root.TIMESTAMP_LTZ) or declared.precision > 3:
         raise ValidationError(
-            f"the watermark column '{spec.column}' of {table.path} has type {declared}, expected TIMESTAMP(3) or TIMESTAMP_LTZ(3)",
+            f"the watermark column '{spec.column}' of {table.path} has type {declared}, "
+            "expected TIMESTAMP(3) or TIMESTAMP_LTZ(3)",
             hint=f"declare it TIMESTAMP(3), or add a computed column: ts AS CAST({spec.column} AS TIMESTAMP(3))",
         )
     try:
@@ -110,7 +111,10 @@ def _watermark(table: TableDefinition, node: LogicalNode, bind: BindText) -> Log
 
 
 def check_expressions(table: TableDefinition, bind: BindText) -> TableDefinition:
-    """The definition with the types of its computed columns. Raises ValidationError for an expression that does not bind."""
+    """The definition with the types of its computed columns.
+
+    Raises ValidationError for an expression that does not bind.
+    """
     node = bind_table(replace(table, watermark=table.watermark), bind)
     types = {f.name: f.type for f in node.schema}
     columns = tuple(replace(c, type=types[c.name]) if c.is_computed else c for c in table.columns)

@@ -53,11 +53,11 @@ def bind_window(binder: QueryBinder, call: exp.Anonymous, kind: str) -> LogicalN
     return WindowTable(schema, source, window)
 
 
-def _arguments(binder: QueryBinder, call: exp.Anonymous, kind: str) -> dict[str, exp.Expression]:
+def _arguments(binder: QueryBinder, call: exp.Anonymous, kind: str) -> dict[str, exp.Expr]:
     signature = WINDOW_FUNCTIONS[kind]
     names = ("DATA", "TIMECOL", *signature.names)
     usage = f"{kind}(TABLE t, DESCRIPTOR(time), {', '.join(signature.names)})"
-    found: dict[str, exp.Expression] = {}
+    found: dict[str, exp.Expr] = {}
     for i, argument in enumerate(call.expressions):
         if isinstance(argument, exp.Kwarg):
             name = argument.this.name.upper()
@@ -77,7 +77,7 @@ def _arguments(binder: QueryBinder, call: exp.Anonymous, kind: str) -> dict[str,
     return found
 
 
-def _data(binder: QueryBinder, argument: exp.Expression, kind: str) -> tuple[LogicalNode, tuple[int, ...]]:
+def _data(binder: QueryBinder, argument: exp.Expr, kind: str) -> tuple[LogicalNode, tuple[int, ...]]:
     if not isinstance(argument, TableArgument):
         raise binder.error(
             argument, f"the first argument of {kind} must be TABLE t", f"write {kind}(TABLE t, …)"
@@ -101,7 +101,7 @@ def _data(binder: QueryBinder, argument: exp.Expression, kind: str) -> tuple[Log
     return node, tuple(partition)
 
 
-def _time_column(binder: QueryBinder, source: LogicalNode, argument: exp.Expression) -> int:
+def _time_column(binder: QueryBinder, source: LogicalNode, argument: exp.Expr) -> int:
     if not isinstance(argument, Descriptor) or len(argument.expressions) != 1:
         raise binder.error(argument, "the time column must be given as DESCRIPTOR(column)")
     name = argument.expressions[0].name
@@ -122,7 +122,7 @@ def _time_column(binder: QueryBinder, source: LogicalNode, argument: exp.Express
     return i
 
 
-def _milliseconds(binder: QueryBinder, argument: exp.Expression, name: str) -> int:
+def _milliseconds(binder: QueryBinder, argument: exp.Expr, name: str) -> int:
     value = interval_ms(argument)
     if value is None:
         raise binder.error(argument, f"{name} expects a constant interval such as INTERVAL '10' SECOND")

@@ -1,6 +1,7 @@
 """Syntax tree of a query to logical plan: names, scopes, groups. All user-facing errors of a query come from here.
 
-``QueryBinder.bind`` is the entry. FROM is in ``bind_from.py``, GROUP BY in ``bind_groups.py``, tables in ``bind_table.py``.
+``QueryBinder.bind`` is the entry. FROM is in ``bind_from.py``, GROUP BY in ``bind_groups.py``, tables in
+``bind_table.py``.
 sqlglot's objects stop here.
 """
 
@@ -65,7 +66,7 @@ class QueryBinder:
         self.sql = sql
 
     # -- entry -----------------------------------------------------------------------------------------------------
-    def bind(self, query: exp.Expression) -> LogicalNode:
+    def bind(self, query: exp.Expr) -> LogicalNode:
         """The plan of a SELECT, set operation, VALUES or WITH query."""
         ctes = query.args.get("with_")
         if ctes is not None:
@@ -82,7 +83,7 @@ class QueryBinder:
             case _:
                 raise self.error(query, f"expected a query, found {query.sql(dialect='flink')[:60]}")
 
-    def _with(self, query: exp.Expression, with_: exp.Expression) -> LogicalNode:
+    def _with(self, query: exp.Expr, with_: exp.Expr) -> LogicalNode:
         if with_.args.get("recursive"):
             raise UnsupportedError(
                 "WITH RECURSIVE is not supported", hint="Flink does not support it in streaming either"
@@ -133,7 +134,7 @@ class QueryBinder:
             node = binder.rename(node, list(view.columns), None)
         return View(node.schema, node, view.path.name) if _is_stateful(node) else node
 
-    def rename(self, node: LogicalNode, names: Sequence[str], where: exp.Expression | None) -> LogicalNode:
+    def rename(self, node: LogicalNode, names: Sequence[str], where: exp.Expr | None) -> LogicalNode:
         """The same rows with other column names."""
         if not names:
             return node
@@ -154,18 +155,18 @@ class QueryBinder:
         """Bind the text of a computed column or watermark."""
         return ExpressionBinder(scope, self.context.functions, text).bind(parse_expression(text))
 
-    def condition(self, scope: Scope, node: exp.Expression, clause: str) -> Expr:
+    def condition(self, scope: Scope, node: exp.Expr, clause: str) -> Expr:
         expr = self.expressions(scope).bind(node)
         return self.boolean(expr, node, clause)
 
-    def boolean(self, expr: Expr, node: exp.Expression, clause: str) -> Expr:
+    def boolean(self, expr: Expr, node: exp.Expr, clause: str) -> Expr:
         if expr.type.root is Root.NULL:
             return Cast(expr, DataType(Root.BOOLEAN))
         if expr.type.root is not Root.BOOLEAN:
             raise self.error(node, f"{clause} has type {expr.type}, expected BOOLEAN")
         return expr
 
-    def position(self, node: exp.Expression | None) -> Position | None:
+    def position(self, node: exp.Expr | None) -> Position | None:
         """Where a node stands in the text."""
         if node is None:
             return None
@@ -174,7 +175,7 @@ class QueryBinder:
             return None
         return Position.at(self.sql, min(m["start"] for m in spans), max(m["end"] for m in spans))
 
-    def error(self, node: exp.Expression | None, message: str, hint: str | None = None) -> ValidationError:
+    def error(self, node: exp.Expr | None, message: str, hint: str | None = None) -> ValidationError:
         return ValidationError(message, hint=hint, position=self.position(node))
 
     # -- SELECT ----------------------------------------------------------------------------------------------------
@@ -241,9 +242,9 @@ class QueryBinder:
             return True
         return any(has_aggregate(item, self.context.functions) for item in select.expressions)
 
-    def _items(self, select: exp.Select, scope: Scope) -> list[tuple[str | None, exp.Expression | Expr]]:
+    def _items(self, select: exp.Select, scope: Scope) -> list[tuple[str | None, exp.Expr | Expr]]:
         """The select list with stars expanded: (name if given, syntax or bound column)."""
-        items: list[tuple[str | None, exp.Expression | Expr]] = []
+        items: list[tuple[str | None, exp.Expr | Expr]] = []
         for item in select.expressions:
             if isinstance(item, exp.Star):
                 if not scope.relations:
@@ -257,9 +258,7 @@ class QueryBinder:
                 items.append((None, item))
         return items
 
-    def _qualified_star(
-        self, item: exp.Column, scope: Scope
-    ) -> list[tuple[str | None, exp.Expression | Expr]]:
+    def _qualified_star(self, item: exp.Column, scope: Scope) -> list[tuple[str | None, exp.Expr | Expr]]:
         parts = [p.name for p in item.parts[:-1]]
         if len(parts) == 1:
             found = scope.star(parts[0])
@@ -275,9 +274,7 @@ class QueryBinder:
             )
         return [(n, scope.resolve([*parts, n], item) or row) for n in row.type.names]
 
-    def _names(
-        self, items: Sequence[tuple[str | None, exp.Expression | Expr]], exprs: Sequence[Expr]
-    ) -> list[str]:
+    def _names(self, items: Sequence[tuple[str | None, exp.Expr | Expr]], exprs: Sequence[Expr]) -> list[str]:
         """Output names: the alias, the column's own name, else EXPR$n as Flink. Repeated names get a number."""
         names: list[str] = []
         for i, ((alias, item), _) in enumerate(zip(items, exprs, strict=True)):
@@ -293,7 +290,7 @@ class QueryBinder:
 
     # -- ORDER BY, LIMIT -------------------------------------------------------------------------------------------
     def _order_keys(
-        self, query: exp.Expression, names: list[str], exprs: list[Expr], bind: object
+        self, query: exp.Expr, names: list[str], exprs: list[Expr], bind: object
     ) -> list[SortKey]:
         order = query.args.get("order")
         if order is None:
@@ -306,7 +303,7 @@ class QueryBinder:
             keys.append(SortKey(expr, bool(ordered.args.get("desc")), ordered.args.get("nulls_first")))
         return keys
 
-    def _order_expr(self, node: exp.Expression, names: list[str], exprs: list[Expr], bind: object) -> Expr:
+    def _order_expr(self, node: exp.Expr, names: list[str], exprs: list[Expr], bind: object) -> Expr:
         assert callable(bind)
         if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name in names:
             return exprs[names.index(node.name)]
@@ -319,19 +316,19 @@ class QueryBinder:
         assert isinstance(found, Expr)
         return found
 
-    def _order(self, query: exp.Expression, node: LogicalNode) -> LogicalNode:
+    def _order(self, query: exp.Expr, node: LogicalNode) -> LogicalNode:
         """ORDER BY and LIMIT of a set operation or VALUES: they see the output columns only."""
         binder = self.expressions(Scope.of(node.schema))
         keys = self._order_keys(query, node.schema.names, list(refs(node.schema)), binder.bind)
         return self._sorted(query, node, keys)
 
-    def _sorted(self, query: exp.Expression, node: LogicalNode, keys: list[SortKey]) -> LogicalNode:
+    def _sorted(self, query: exp.Expr, node: LogicalNode, keys: list[SortKey]) -> LogicalNode:
         limit, offset = self._count(query, "limit"), self._count(query, "offset") or 0
         if not keys and limit is None and not offset:
             return node
         return Sort(node.schema, node, tuple(keys), limit, offset)
 
-    def _count(self, query: exp.Expression, clause: str) -> int | None:
+    def _count(self, query: exp.Expr, clause: str) -> int | None:
         node = query.args.get(clause)
         if node is None:
             return None
@@ -347,7 +344,7 @@ class QueryBinder:
         return int(value.name)
 
     # -- set operations, VALUES ------------------------------------------------------------------------------------
-    def _set_operation(self, query: exp.Expression) -> LogicalNode:
+    def _set_operation(self, query: exp.Expr) -> LogicalNode:
         left, right = self.bind(query.this), self.bind(query.expression)
         if len(left.schema) != len(right.schema):
             raise self.error(query, f"the two sides have {len(left.schema)} and {len(right.schema)} columns")

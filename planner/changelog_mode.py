@@ -72,9 +72,10 @@ def _check_sink(sink: p.Sink) -> None:
     culprit = _first_updating(child)
     if ChangelogMode.UPSERT not in modes:
         raise ValidationError(
-            f"table {sink.table.path} (connector '{sink.options.connector.name}') takes only inserts, but the query updates its "
-            f"results: {culprit}",
-            hint="write into an 'upsert-kafka' table with a PRIMARY KEY, use a CDC format such as 'debezium-json', or aggregate in a window",
+            f"table {sink.table.path} (connector '{sink.options.connector.name}') takes only inserts, "
+            f"but the query updates its results: {culprit}",
+            hint="write into an 'upsert-kafka' table with a PRIMARY KEY, use a CDC format such as "
+            "'debezium-json', or aggregate in a window",
         )
     if sink.primary_key is None:
         raise ValidationError(
@@ -84,8 +85,9 @@ def _check_sink(sink: p.Sink) -> None:
     if not _takes_upserts(sink, child):
         names = sink.schema.names
         query_key = "none" if child.upsert_key is None else ", ".join(names[i] for i in child.upsert_key)
+        sink_key = ", ".join(names[i] for i in sink.primary_key)
         raise UnsupportedError(
-            f"the primary key of {sink.table.path} ({', '.join(names[i] for i in sink.primary_key)}) differs from the key of the query's "
+            f"the primary key of {sink.table.path} ({sink_key}) differs from the key of the query's "
             f"updates ({query_key}); upsert materialisation is not supported yet",
             hint="make the primary key the GROUP BY columns",
         )
@@ -124,7 +126,14 @@ def _rebuild(node: p.PhysicalNode, needs: dict[int, bool], done: dict[int, p.Phy
             built = replace(
                 built, mode=ChangelogMode.RETRACT if before or not built.keys else ChangelogMode.UPSERT
             )
-        case p.Calc() | p.WatermarkAssigner() | p.Sink() | p.Collect() | p.WindowTableFunction() | p.Correlate():
+        case (
+            p.Calc()
+            | p.WatermarkAssigner()
+            | p.Sink()
+            | p.Collect()
+            | p.WindowTableFunction()
+            | p.Correlate()
+        ):
             built = replace(built, mode=inputs[0].mode)
         case _:
             pass

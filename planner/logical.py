@@ -57,7 +57,8 @@ class Scan(LogicalNode):
 
     def describe(self) -> str:
         hints = "".join(f", hints=[[[OPTIONS options:{{{k}={v}}}]]]" for k, v in self.overrides)
-        return f"TableScan(table=[[{self.table.path.catalog}, {self.table.path.database}, {self.table.path.name}]]{hints})"
+        path = self.table.path
+        return f"TableScan(table=[[{path.catalog}, {path.database}, {path.name}]]{hints})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,7 +263,8 @@ class Unnest(_Unary):
     ordinality: bool = False
 
     def describe(self) -> str:
-        return f"Correlate(unnest=[{self.expr.text()}], joinType=[{'left' if self.outer else 'inner'}], ordinality=[{self.ordinality}])"
+        kind = "left" if self.outer else "inner"
+        return f"Correlate(unnest=[{self.expr.text()}], joinType=[{kind}], ordinality=[{self.ordinality}])"
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,8 @@ class Sort(_Unary):
 
     def describe(self) -> str:
         keys = ", ".join(k.text() for k in self.keys)
-        return f"Sort(orderBy=[{keys}], offset=[{self.offset}], fetch=[{'unlimited' if self.limit is None else self.limit}])"
+        fetch = "unlimited" if self.limit is None else self.limit
+        return f"Sort(orderBy=[{keys}], offset=[{self.offset}], fetch=[{fetch}])"
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ _LEXEME = re.compile(
 _BLOCK_OPENERS = (("STATEMENT", "SET", "BEGIN"), ("BEGIN", "STATEMENT", "SET"))
 
 
-def parse(sql: str) -> list[exp.Expression]:
+def parse(sql: str) -> list[exp.Expr]:
     """The statements of ``sql``, in order.
 
     Raises:
@@ -38,14 +38,14 @@ def parse(sql: str) -> list[exp.Expression]:
     return _parse_with(sql, "_parse_statement")
 
 
-def _parse_part(text: str, method: str, what: str) -> exp.Expression:
+def _parse_part(text: str, method: str, what: str) -> exp.Expr:
     parts = _parse_with(text, method)
     if len(parts) != 1:
         raise SqlSyntaxError(f"Syntax error: found {len(parts) or 'nothing'}, expected {what}")
     return parts[0]
 
 
-def _parse_with(sql: str, method: str) -> list[exp.Expression]:
+def _parse_with(sql: str, method: str) -> list[exp.Expr]:
     """Everything between semicolons, each read by this method of the parser."""
     from sqlglot import exp
     from sqlglot.errors import ParseError, TokenError
@@ -60,7 +60,7 @@ def _parse_with(sql: str, method: str) -> list[exp.Expression]:
         raise ConfigError("sqlglot's compiled build takes no dialects but its own", hint=hint) from error
     try:
         parsed = reader._parse(lambda parser: getattr(parser, method)(), dialect.tokenize(sql), sql)
-        return [node for node in parsed if isinstance(node, exp.Expression)]
+        return [node for node in parsed if isinstance(node, exp.Expr)]
     except ParseError as error:
         raise _syntax_error(sql, error.errors[0]) from None
     except TokenError:
@@ -71,7 +71,7 @@ def _parse_with(sql: str, method: str) -> list[exp.Expression]:
         ) from None
 
 
-def parse_one(sql: str) -> exp.Expression:
+def parse_one(sql: str) -> exp.Expr:
     """The single statement of ``sql``.
 
     Raises:
@@ -88,7 +88,7 @@ def parse_one(sql: str) -> exp.Expression:
     return statements[0]
 
 
-def parse_expression(text: str) -> exp.Expression:
+def parse_expression(text: str) -> exp.Expr:
     """A scalar expression such as a computed column's.
 
     Raises:
@@ -97,7 +97,7 @@ def parse_expression(text: str) -> exp.Expression:
     return _parse_part(text, "_parse_disjunction", "an expression")
 
 
-def parse_type(text: str) -> exp.Expression:
+def parse_type(text: str) -> exp.Expr:
     """A data type such as ``ROW<a INT, b STRING>``, as an ``exp.DataType``.
 
     Raises:

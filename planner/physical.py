@@ -1,7 +1,7 @@
 """Physical plan nodes: what runs. Names and EXPLAIN text are Flink's.
 
-Every node declares the changelog its output carries (``mode``) and its upsert key: columns that identify a row among those
-alive. A node never changes after planning; :func:`~.changelog_mode.assign_modes` builds the final tree.
+Every node declares the changelog its output carries (``mode``) and its upsert key: columns that identify a row among
+those alive. A node never changes after planning; :func:`~.changelog_mode.assign_modes` builds the final tree.
 """
 
 from __future__ import annotations
@@ -150,7 +150,11 @@ class Correlate(PhysicalNode):
 
     def fields(self) -> list[tuple[str, str]]:
         kind = "LEFT" if self.unnest.outer else "INNER"
-        pairs = [("invocation", f"UNNEST({self.unnest.expr.text()})"), ("select", ", ".join(self.schema.names)), ("joinType", kind)]
+        pairs = [
+            ("invocation", f"UNNEST({self.unnest.expr.text()})"),
+            ("select", ", ".join(self.schema.names)),
+            ("joinType", kind),
+        ]
         if self.unnest.ordinality:
             pairs.append(("ordinality", "true"))
         return pairs
@@ -158,7 +162,7 @@ class Correlate(PhysicalNode):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GroupAggregate(PhysicalNode):
-    """GROUP BY without windows. ``emit_early``: the keys hold a window whose end (key ``window_end``) frees the state."""
+    """GROUP BY without windows. ``window_end``: which of the keys is the end of a window, and so frees the state."""
 
     keys: tuple[int, ...]
     calls: tuple[AggregateCall, ...]
@@ -180,8 +184,9 @@ class GroupAggregate(PhysicalNode):
 class WindowAggregate(PhysicalNode):
     """GROUP BY a window and ``keys``.
 
-    Either ``window`` assigns the windows from a time column, or ``attached`` = (window_start, window_end) columns of the input
-    hold them. ``bounds``: per output column ``start``, ``end``, ``time``, or None for the next of keys and calls.
+    Either ``window`` assigns the windows from a time column, or ``attached`` = (window_start, window_end) columns of
+    the input hold them. ``bounds``: per output column ``start``, ``end``, ``time``, or None for the next of keys and
+    calls.
     """
 
     keys: tuple[int, ...]

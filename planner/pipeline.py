@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlglot import exp
-
 from streamsql.catalog.table import TableDefinition
 
 from . import logical as l
@@ -16,11 +14,11 @@ from .binder import BindContext, QueryBinder
 from .changelog_mode import assign_modes
 from .explain import logical_text, physical_text
 from .rules import RULES
-from .statements import Insert, Query
+from .statements import Insert, Query, QueryTree
 from .to_physical import PhysicalOptions, to_physical
 
 
-def bind_query(query: exp.Expression, sql: str, context: BindContext) -> l.LogicalNode:
+def bind_query(query: QueryTree, sql: str, context: BindContext) -> l.LogicalNode:
     """The logical plan of a query in the statement text ``sql``."""
     return QueryBinder(context, sql).bind(query)
 

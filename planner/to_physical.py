@@ -31,7 +31,10 @@ class PhysicalOptions:
 def to_physical(
     root: l.LogicalNode, options: PhysicalOptions, memo: dict[str, p.PhysicalNode]
 ) -> p.PhysicalNode:
-    """The physical tree of one root. ``memo`` is shared by the roots of a job, so that equal sub-plans become one node."""
+    """The physical tree of one root.
+
+    ``memo`` is shared by the roots of a job, so that equal sub-plans become one node.
+    """
     return _Converter(options, memo).convert(root)
 
 
@@ -327,5 +330,6 @@ def _refusal(node: l.LogicalNode) -> tuple[str]:
     }
     found = what.get(type(node), type(node).__name__)
     return (
-        f"{found} is not supported yet; it works in batch mode (SET 'execution.runtime-mode'='batch') and over finite tables",
+        f"{found} is not supported yet; it works in batch mode (SET 'execution.runtime-mode'='batch') "
+        "and over finite tables",
     )

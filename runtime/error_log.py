@@ -1,7 +1,7 @@
-"""``error-handling.mode`` = ``log``: records that cannot be read go into the table named by ``error-handling.log.target``.
+"""``error-handling.mode`` = ``log``: records that cannot be read go into the table ``error-handling.log.target``.
 
-The target is an ordinary table with any of these columns, matched by name: ``error_time`` TIMESTAMP_LTZ(3), ``origin`` STRING (topic,
-partition and offset, or file and line), ``message`` STRING, ``record`` BYTES (the record as it was).
+The target is an ordinary table with any of these columns, matched by name: ``error_time`` TIMESTAMP_LTZ(3), ``origin``
+STRING (topic, partition and offset, or file and line), ``message`` STRING, ``record`` BYTES (the record as it was).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ErrorLog:
                 now_ms=now_ms,
                 time_zone=time_zone,
                 job_name=job_name,
-            )  # fmt: skip
+            )
         )
         self.sink.start()
 

@@ -92,7 +92,8 @@ def window_ends_sql(window: WindowSpec, local_ms: str) -> str:
 def window_bounds_sql(window: WindowSpec, end_ms: str, first: int, *, tz: bool) -> list[str]:
     """SQL of window_start, window_end, window_time as columns ``c{first}`` on, from the end in wall-clock ms."""
     if window.kind == "CUMULATE":
-        start = f"({end_ms} - (((({end_ms} - {window.offset_ms}) - 1) % {window.size_ms}) + {window.size_ms}) % {window.size_ms} - 1)"
+        size, last_ms = window.size_ms, f"({end_ms} - {window.offset_ms}) - 1"
+        start = f"({end_ms} - ((({last_ms}) % {size}) + {size}) % {size} - 1)"
     else:
         start = f"({end_ms} - {window.size_ms})"
     time = f"make_timestamp(({end_ms} - 1) * 1000)"

@@ -1,7 +1,7 @@
 """A running job's operators as a graph, and the one loop that moves them: a step.
 
-Sources feed their batches in, operators run in topological order, sinks and collectors take what arrives. Watermarks travel
-with the step: an operator's input watermark is the minimum over its inputs.
+Sources feed their batches in, operators run in topological order, sinks and collectors take what arrives. Watermarks
+travel with the step: an operator's input watermark is the minimum over its inputs.
 """
 
 from __future__ import annotations

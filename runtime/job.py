@@ -1,8 +1,8 @@
 """A running job: one thread that moves the graph in steps.
 
-Between two steps the state is a consistent cut: live queries (:meth:`Job.between_steps`), metrics and commits happen there and
-only there. An idle job takes no steps; sources, timers and requests wake it. With input a step starts at once, but not
-sooner than ``step_interval_ms`` after the last, so that a trickle of rows does not burn a core on fixed costs.
+Between two steps the state is a consistent cut: live queries (:meth:`Job.between_steps`), metrics and commits happen
+there and only there. An idle job takes no steps; sources, timers and requests wake it. With input a step starts at once,
+but not sooner than ``step_interval_ms`` after the last, so that a trickle of rows does not burn a core on fixed costs.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ class JobMetrics:
 
 @dataclass
 class JobPlan:
-    """What the build step hands over: everything a job runs. ``on_bad_records`` takes skipped records (mode ``log``)."""
+    """What the build step hands over: everything a job runs.
+
+    ``on_bad_records``: per source that logs them, what takes its skipped records.
+    """
 
     graph: Graph
     sources: list[SourceTask]
@@ -151,7 +154,10 @@ class Job:
             self._wake.notify_all()
 
     def between_steps(self, request: Callable[[JobPlan], T]) -> T:
-        """Run ``request`` on the job's thread between two steps and return its answer. Raises JobError once it has ended."""
+        """Run ``request`` on the job's thread between two steps and return its answer.
+
+        Raises JobError once the job has ended.
+        """
         future: Future[T] = Future()
 
         def run() -> None:
@@ -248,9 +254,9 @@ class Job:
         ]
         wait_ms = min([IDLE_CHECK_MS, *(max(0, t - self.now_ms()) for t in timers)])
         with self._wake:
-            if not self._woken and not self._stopping and not self._requests:
-                if not self._wake.wait(wait_ms / 1000):
-                    self._rate *= 0.5
+            due = self._woken or self._stopping or self._requests
+            if not due and not self._wake.wait(wait_ms / 1000):
+                self._rate *= 0.5
 
     def _step(self, plan: JobPlan) -> int:
         now = self.now_ms()

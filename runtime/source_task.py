@@ -1,7 +1,7 @@
 """One source of a running job: takes what has arrived, keeps watermarks per split, pauses splits that run ahead.
 
-The source's watermark is the minimum over its splits that are not idle and not finished; it advances at the end of a step, so
-a row is late only against earlier steps. When every split has ended it is MAX_WATERMARK.
+The source's watermark is the minimum over its splits that are not idle and not finished; it advances at the end of a
+step, so a row is late only against earlier steps. When every split has ended it is MAX_WATERMARK.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_MAX_DRIFT_MS = 60 * 60 * 1000
 that replaying an old topic does not make the slow partitions' rows late."""
 
 CATCHING_UP_MS = 1000
-"""Only a split that had rows this recently holds others back: a quiet partition must not stop the reading of the rest."""
+"""Only a split that had rows this recently holds others back: a quiet partition must not stop the others."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,22 @@ class SourceTask:
         weights, ids = found.batch.weights, found.split_ids
         self._carry = SourceBatch(
             ChangelogBatch(tail, None if weights is None else weights[max_rows:]),
-            found.splits, None if ids is None else ids[max_rows:], found.positions, found.finished, (), found.watermarks,
-        )  # fmt: skip
+            found.splits,
+            None if ids is None else ids[max_rows:],
+            found.positions,
+            found.finished,
+            (),
+            found.watermarks,
+        )
         return SourceBatch(
             ChangelogBatch(head, None if weights is None else weights[:max_rows]),
-            found.splits, None if ids is None else ids[:max_rows], {}, frozenset(), found.bad_records, {},
-        )  # fmt: skip
+            found.splits,
+            None if ids is None else ids[:max_rows],
+            {},
+            frozenset(),
+            found.bad_records,
+            {},
+        )
 
     def _observe(self, found: SourceBatch, batch: ChangelogBatch, now_ms: int) -> None:
         """Raise the watermark candidates of the splits that had rows."""

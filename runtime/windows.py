@@ -54,7 +54,7 @@ class SlicedWindow:
         return range(self.window_start(window_end) + self.slice_ms, window_end + 1, self.slice_ms)
 
     def due(self, slices: Iterable[int], before: int, watermark: int) -> list[int]:
-        """Ends of windows over these ascending slices that ``watermark`` completes and ``before`` did not, ascending."""
+        """Ends of windows over these ascending slices that ``watermark`` completes and ``before`` did not, in order."""
         ends: set[int] = set()
         for s in slices:
             if to_utc(s, self.zone) - 1 > watermark:

@@ -1,8 +1,8 @@
 """The changelog: what flows between operators, and how it reads at the edges.
 
 A :class:`ChangelogBatch` is an Arrow record batch with an optional weight per row (a Z-set): weight ``+n`` inserts
-n copies of the row, ``-n`` deletes n copies. No weights means all ``+1``, the insert-only fast path. RowKind exists only
-at the edges: :func:`row_kinds` derives it for sinks, results and tests.
+n copies of the row, ``-n`` deletes n copies. No weights means all ``+1``, the insert-only fast path. RowKind exists
+only at the edges: :func:`row_kinds` derives it for sinks, results and tests.
 
 In *upsert* mode a row of weight ``+1`` replaces the row of the same upsert key and a row of weight ``-1`` deletes it.
 """

@@ -6,19 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from .catalog.table import Column, ObjectPath, TableDefinition
 from .errors import CatalogError, did_you_mean
+from .planner.physical import PhysicalNode, PhysicalPlan
+from .runtime import live
+from .runtime.build import BuildOptions, BuiltJob, build
+from .runtime.connectors.in_process import InProcessTable
+from .runtime.job import Job, JobPlan
+from .runtime.operators.collect import ResultQueue
 from .schema import Schema
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from .planner.physical import PhysicalNode, PhysicalPlan
-    from .runtime.build import BuildOptions, BuiltJob
-    from .runtime.job import Job, JobPlan
-    from .runtime.operators.collect import ResultQueue
 
 
 @dataclass
@@ -51,9 +50,6 @@ class Jobs:
         hidden: bool = False,
     ) -> Job:
         """Build and start a job. Raises what building raises."""
-        from .runtime.build import build
-        from .runtime.job import Job
-
         running: RunningJob
 
         def build_plan(job: Job) -> JobPlan:
@@ -112,8 +108,6 @@ class Jobs:
         if found is None:
             return None
         schema, content = found
-        from .runtime.connectors.in_process import InProcessTable
-
         data = InProcessTable(schema)
         data.append(content)
         data.finish()
@@ -122,8 +116,6 @@ class Jobs:
         return TableDefinition(path, columns, {"connector": "in-process", "bounded": "true"}, data=data)
 
     def _find(self, parts: tuple[str, ...]) -> tuple[Schema, pa.Table] | None:
-        from .runtime import live
-
         for running in self._alive():
             nodes = running.plan.nodes()
             node = _view(nodes, parts[0]) if len(parts) == 1 else None
@@ -131,11 +123,7 @@ class Jobs:
                 node = self._operators(running).get(parts[1])
             if node is None:
                 continue
-            wanted, built = node, running.built
-            assert built is not None
-            table = running.job.between_steps(
-                lambda _, b=built, n=wanted: live.view_content(b, n, running.time_zone)
-            )  # type: ignore[misc]
+            table = running.job.between_steps(_reader(running, node))
             if table is None:
                 raise CatalogError(
                     f"'{'.'.join(parts)}' is an endless stream: the running job holds no table of it",
@@ -149,8 +137,6 @@ class Jobs:
 
     @staticmethod
     def _operators(running: RunningJob) -> dict[str, PhysicalNode]:
-        from .runtime import live
-
         built = running.built
         assert built is not None
         return running.job.between_steps(lambda _: live.operators(built, running.plan.nodes()))
@@ -163,6 +149,13 @@ class Jobs:
                     yield (view,)
             for operator in self._operators(running):
                 yield (running.job.name, operator)
+
+
+def _reader(running: RunningJob, node: PhysicalNode) -> Callable[[JobPlan], pa.Table | None]:
+    """What reads the content of ``node``, to be run between two steps."""
+    built = running.built
+    assert built is not None
+    return lambda _: live.view_content(built, node, running.time_zone)
 
 
 def _view(nodes: list[PhysicalNode], name: str) -> PhysicalNode | None:

@@ -6,8 +6,8 @@
 
     env.create_temporary_function("discounted", discounted)
 
-A function is called once a row with plain Python values, NULL as None. It must not change state that it shares with others:
-it runs on the thread of the job. Source: PyFlink's ``udf`` (2.x).
+A function is called once a row with plain Python values, NULL as None. It must not change state that it shares with
+others: it runs on the thread of the job. Source: PyFlink's ``udf`` (2.x).
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def test_show_describe_and_stop_job(env: TableEnvironment) -> None:
     assert job is not None
     (row,) = env.execute_sql("SHOW JOBS").collect()
     assert tuple(row)[:3] == (job.id, "insert_into_sink", "RUNNING")
-    assert [tuple(r)[0] for r in env.execute_sql(f"DESCRIBE JOB '{job.id}'").collect()] == [job.id]
+    assert [next(iter(r)) for r in env.execute_sql(f"DESCRIBE JOB '{job.id}'").collect()] == [job.id]
     env.execute_sql(f"STOP JOB '{job.id}'")
     assert job.status == "CANCELED"
     with pytest.raises(CatalogError, match="does not exist"):
@@ -235,8 +235,8 @@ def test_a_running_view_answers_select(env: TableEnvironment) -> None:
     found = env.execute_sql("SELECT * FROM jobs.board ORDER BY total DESC LIMIT 1").to_arrow().to_pylist()
     assert found == [{"who": "a", "total": 4}]
     joined = env.execute_sql(
-        "SELECT x.who, y.total FROM jobs.board AS x JOIN jobs.insert_into_board_log.GroupAggregate AS y ON x.who = y.who "
-        "WHERE x.total > 3"
+        "SELECT x.who, y.total FROM jobs.board AS x JOIN jobs.insert_into_board_log.GroupAggregate AS y "
+        "ON x.who = y.who WHERE x.total > 3"
     )
     assert joined.to_arrow().to_pylist() == [{"who": "a", "total": 4}]
     table.append(pa.table({"who": ["b"], "n": [5]}))
@@ -304,7 +304,7 @@ def test_python_functions(env: TableEnvironment) -> None:
     env.create_temporary_system_function("shout", shout)
     (row,) = env.execute_sql("SELECT discounted(8, 25) AS d, SHOUT('hi') AS s").collect()
     assert (str(row[0]), row[1]) == ("6.00", "HI!")
-    with pytest.raises(ValidationError, match="discounted: .* is no DECIMAL"):
+    with pytest.raises(ValidationError, match=r"discounted: .* is no DECIMAL"):
         env.execute_sql("SELECT discounted('x', 1)")
     assert env.drop_temporary_function("discounted")
     with pytest.raises(ValidationError, match="unknown function"):
