@@ -97,6 +97,19 @@ class TableResult:
             return list(to_rows(self._named(batch), self.upsert_key))
         return None if self._done else []
 
+    @property
+    def running(self) -> bool:
+        """Whether more may come."""
+        return not self._done
+
+    def next_batch(self, timeout_s: float | None) -> ChangelogBatch | None:
+        """The next step's changes as Arrow rows with weights: the fast way to take a query's result.
+
+        None after the timeout, and at the end (then :attr:`running` is False). Columns carry the query's names.
+        """
+        batch = self._next_batch(timeout_s)
+        return None if batch is None else self._named(batch)
+
     def _next_batch(self, timeout_s: float | None) -> ChangelogBatch | None:
         if self._queue is None or self._done:
             return None
