@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from streamsql.datatypes import DataType, Root
+from streamsql.datatypes import Root
 from streamsql.planner.compile import CompileContext, compile_aggregate, compile_expr
 from streamsql.planner.expression_binder import EmptyScope, ExpressionBinder, ExpressionScope
 from streamsql.planner.expressions import Expr
@@ -37,7 +37,7 @@ class Evaluator:
 
     def __init__(self, time_zone: str = "UTC", table: tuple[Schema, pa.Table] | None = None) -> None:
         self.connection = duckdb.connect()
-        self.connection.execute(f"SET TimeZone = '{time_zone}'")
+        self.connection.execute(f"SET TimeZone = '{time_zone}'; SET threads = 1")
         support.register(self.connection)
         self.context = CompileContext(
             time_zone, "make_timestamptz(1700000000123000)", lambda c: f"({c} - INTERVAL 1 DAY)"
@@ -68,8 +68,9 @@ class Evaluator:
         """A constant expression."""
         expr = self.bind(text)
         sql = compile_expr(expr, [], self.context)
-        found = self._column(f"SELECT {sql} AS v")
-        return Value(found[0], expr.type.sql(), self._typed(sql, expr.type))
+        relation = self.connection.sql(f"SELECT {sql} AS v, CAST(NULL AS {expr.type.duckdb}) AS wanted")
+        exact = expr.type.root is Root.NULL or relation.types[0] == relation.types[1]
+        return Value(relation.to_arrow_table()["v"][0].as_py(), expr.type.sql(), exact)
 
     def aggregate(
         self, text: str, *, order: str | None = None, where: str = "true", window: str | None = None
@@ -78,9 +79,12 @@ class Evaluator:
         binder = ExpressionBinder(self.scope, REGISTRY, text)
         call = binder.bind_aggregate(parse_expression(text))
         sql = compile_aggregate(call, self.columns, self.context, order=order, window=window)
-        assert self._typed(sql, call.type, f"{self.source} WHERE {where}")
         in_order = " ORDER BY o" if window is not None else ""
-        return self._column(f"SELECT {sql} AS v{self.source} WHERE {where}{in_order}")
+        typed = f"CAST(NULL AS {call.type.duckdb}) AS wanted"
+        relation = self.connection.sql(f"SELECT {sql} AS v, {typed}{self.source} WHERE {where}{in_order}")
+        assert relation.types[0] == relation.types[1]
+        found: list[object] = relation.to_arrow_table()["v"].to_pylist()
+        return found
 
     def aggregate_type(self, text: str) -> str:
         binder = ExpressionBinder(self.scope, REGISTRY, text)
@@ -89,11 +93,6 @@ class Evaluator:
     def _column(self, query: str) -> list[object]:
         found: list[object] = self.connection.sql(query).to_arrow_table()["v"].to_pylist()
         return found
-
-    def _typed(self, sql: str, type_: DataType, source: str = "") -> bool:
-        """Whether the SQL has exactly the DuckDB type of Flink's type."""
-        wanted = self.connection.sql(f"SELECT CAST(NULL AS {type_.duckdb}) AS v").types[0]
-        return type_.root is Root.NULL or self.connection.sql(f"SELECT {sql} AS v{source}").types[0] == wanted
 
 
 @contextlib.contextmanager
