@@ -34,46 +34,88 @@ _COMPACTION = (
 _JAVA_CLASS = "it names a Java class"
 
 FILESYSTEM_OPTIONS = (
-    ConfigOption("path", required=True, description="a file or a directory; a plain path, or a URI such as s3://…"),
+    ConfigOption(
+        "path", required=True, description="a file or a directory; a plain path, or a URI such as s3://…"
+    ),
     ConfigOption("format", required=True, description="csv, json, parquet or raw"),
-    ConfigOption("partition.default-name", default="__DEFAULT_PARTITION__", description="the directory of NULL and ''"),
-    ConfigOption("source.monitor-interval", "duration", None, "look for new files so often; without it the table is bounded"),
+    ConfigOption(
+        "partition.default-name", default="__DEFAULT_PARTITION__", description="the directory of NULL and ''"
+    ),
+    ConfigOption(
+        "source.monitor-interval",
+        "duration",
+        None,
+        "look for new files so often; without it the table is bounded",
+    ),
     ConfigOption("source.path.regex-pattern", description="read only files whose whole path matches"),
-    ConfigOption("source.report-statistics", "enum", "ALL", "accepted; plans carry no cost", choices=("NONE", "ALL")),
-    ConfigOption("sink.rolling-policy.file-size", "memory", 134_217_728, "a part file of this size is finished"),
-    ConfigOption("sink.rolling-policy.rollover-interval", "duration", 1_800_000, "a part file of this age is finished"),
-    ConfigOption("sink.rolling-policy.inactivity-interval", "duration", 1_800_000, "so is one not written to for so long"),
+    ConfigOption(
+        "source.report-statistics", "enum", "ALL", "accepted; plans carry no cost", choices=("NONE", "ALL")
+    ),
+    ConfigOption(
+        "sink.rolling-policy.file-size", "memory", 134_217_728, "a part file of this size is finished"
+    ),
+    ConfigOption(
+        "sink.rolling-policy.rollover-interval", "duration", 1_800_000, "a part file of this age is finished"
+    ),
+    ConfigOption(
+        "sink.rolling-policy.inactivity-interval",
+        "duration",
+        1_800_000,
+        "so is one not written to for so long",
+    ),
     ConfigOption("sink.rolling-policy.check-interval", "duration", 60_000, "how often ages are looked at"),
-    ConfigOption("sink.shuffle-by-partition.enable", "bool", False, "accepted; one process writes every partition"),
+    ConfigOption(
+        "sink.shuffle-by-partition.enable", "bool", False, "accepted; one process writes every partition"
+    ),
     ConfigOption("auto-compaction", "bool", False, unsupported=_COMPACTION),
     ConfigOption("compaction.file-size", "memory", None, unsupported=_COMPACTION),
     ConfigOption("compaction.parallelism", "int", None, unsupported=_COMPACTION),
     ConfigOption(
-        "sink.partition-commit.trigger", "enum", "process-time", choices=("process-time", "partition-time"),
+        "sink.partition-commit.trigger",
+        "enum",
+        "process-time",
+        choices=("process-time", "partition-time"),
         description="by the clock since the partition's creation, or by the time in the partition's values",
     ),
-    ConfigOption("sink.partition-commit.delay", "duration", 0, "a partition is committed so long after its time"),
-    ConfigOption("sink.partition-commit.watermark-time-zone", default="UTC", description="the zone of a partition's time"),
     ConfigOption(
-        "sink.partition-commit.policy.kind", description="'success-file' writes an empty file into a committed partition"
+        "sink.partition-commit.delay", "duration", 0, "a partition is committed so long after its time"
     ),
-    ConfigOption("sink.partition-commit.success-file.name", default="_SUCCESS", description="the name of that file"),
+    ConfigOption(
+        "sink.partition-commit.watermark-time-zone",
+        default="UTC",
+        description="the zone of a partition's time",
+    ),
+    ConfigOption(
+        "sink.partition-commit.policy.kind",
+        description="'success-file' writes an empty file into a committed partition",
+    ),
+    ConfigOption(
+        "sink.partition-commit.success-file.name", default="_SUCCESS", description="the name of that file"
+    ),
     ConfigOption("sink.partition-commit.policy.class", unsupported=_JAVA_CLASS),
     ConfigOption("sink.partition-commit.policy.class.parameters", unsupported=_JAVA_CLASS),
     ConfigOption(
-        "partition.time-extractor.kind", "enum", "default", "how a partition's values give its time",
-        choices=("default", "custom"), refused={"custom": _JAVA_CLASS},
+        "partition.time-extractor.kind",
+        "enum",
+        "default",
+        "how a partition's values give its time",
+        choices=("default", "custom"),
+        refused={"custom": _JAVA_CLASS},
     ),
     ConfigOption("partition.time-extractor.class", unsupported=_JAVA_CLASS),
-    ConfigOption("partition.time-extractor.timestamp-pattern", description="e.g. '$day $hour:00:00'; default: the first key"),
     ConfigOption(
-        "partition.time-extractor.timestamp-formatter", default="yyyy-MM-dd HH:mm:ss",
+        "partition.time-extractor.timestamp-pattern",
+        description="e.g. '$day $hour:00:00'; default: the first key",
+    ),
+    ConfigOption(
+        "partition.time-extractor.timestamp-formatter",
+        default="yyyy-MM-dd HH:mm:ss",
         description="the form of that text, in Java's letters",
     ),
     *ERROR_HANDLING,
     *SCAN_OPTIONS,
     *SINK_OPTIONS,
-)  # fmt: skip
+)
 
 
 def _check_filesystem(table: TableDefinition, typed: TableOptions) -> None:
@@ -90,7 +132,8 @@ def _check_filesystem(table: TableDefinition, typed: TableOptions) -> None:
     for kind in kinds:
         if kind != "success-file":
             raise ConfigError(
-                f"option 'sink.partition-commit.policy.kind' of {options.owner}: found '{kind}', expected 'success-file'",
+                f"option 'sink.partition-commit.policy.kind' of {options.owner}: "
+                f"found '{kind}', expected 'success-file'",
                 hint="'metastore' and 'custom' need a Hive metastore and a Java class",
             )
     if kinds and not table.partition_keys:
@@ -114,7 +157,7 @@ FILESYSTEM = register_connector(
         options=FILESYSTEM_OPTIONS,
         formats=("csv", "json", "parquet", "raw"),
         metadata=FILE_METADATA,
-        description="files in a directory, on this machine or in an object store",
+        description="Files in a directory, on this machine or in an object store",
         validate=_check_filesystem,
         partitioned=True,
     )
@@ -200,7 +243,7 @@ DATAGEN = register_connector(
         scan=True,
         sink=False,
         options=DATAGEN_OPTIONS,
-        description="made-up rows: random values and sequences",
+        description="Made-up rows: random values and sequences",
         validate=_check_datagen,
     )
 )
@@ -220,7 +263,7 @@ PRINT = register_connector(
             *SINK_OPTIONS,
         ),
         sink_modes=_EVERYTHING,
-        description="prints every change",
+        description="Prints every change",
     )
 )
 
@@ -230,6 +273,6 @@ BLACKHOLE = register_connector(
         scan=False,
         sink=True,
         sink_modes=_EVERYTHING,
-        description="takes every change and keeps none, to measure",
+        description="Takes every change and keeps none, to measure",
     )
 )

@@ -1,9 +1,11 @@
 """The ``datagen`` connector: made-up rows, a second's worth at a time, made in columns.
 
-A *random* field draws from its range; a *sequence* counts from ``start`` to ``end`` and ends the table. DATE and TIME are the
-moment's, timestamps lie up to ``max-past`` before now. The one split is ``rows``, its position the number of rows made.
+A *random* field draws from its range; a *sequence* counts from ``start`` to ``end`` and ends the table. DATE and TIME
+are the moment's, timestamps lie up to ``max-past`` before now. The one split is ``rows``, its position the number of
+rows made.
 
-With ``seed`` every row has the same random values in every run, wherever its batch begins (times still follow the clock).
+With ``seed`` every row has the same random values in every run, wherever its batch begins (times still follow the
+clock).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The columns that ``datagen`` makes: random values of every type, and sequences.
 
-With a seed the randomness of a block of rows depends on the seed, the field and the block's number alone, so that a run that
-begins in the middle makes the same rows.
+With a seed the randomness of a block of rows depends on the seed, the field and the block's number alone, so that a
+run that begins in the middle makes the same rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The ``filesystem`` connector: a directory of files as a table.
 
-Read in this order: ``filesystem_paths.py`` (where files are), ``filesystem_source.py`` (reading), ``filesystem_sink.py``
-(writing, and the commit of partitions).
+Read in this order: ``filesystem_paths.py`` (where files are), ``filesystem_source.py`` (reading),
+``filesystem_sink.py`` (writing, and the commit of partitions).
 """
 
 from __future__ import annotations

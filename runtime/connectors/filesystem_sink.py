@@ -1,10 +1,10 @@
 """Writing files: part files are hidden while they grow and get their name by a rename once they are done.
 
-A part file is done when the rolling policy says so (size, age, or time without rows), looked at between two steps, and at the
-end of the job. A job that fails leaves nothing that a reader would see, and removes its hidden files.
+A part file is done when the rolling policy says so (size, age, or time without rows), looked at between two steps,
+and at the end of the job. A job that fails leaves nothing that a reader would see, and removes its hidden files.
 
-A partition is *committed* when its time has come (``sink.partition-commit.trigger`` and ``.delay``): its open file is done and a
-success file is written into it.
+A partition is *committed* when its time has come (``sink.partition-commit.trigger`` and ``.delay``): its open file is
+done and a success file is written into it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reading files: a thread goes through them by name and reads ahead, a batch at a time.
 
-Each file is a split; its position is the number of records taken from it, with ``end`` after the last. All files that are known
-hold the watermark until they are read, so their order does not make rows late. With ``source.monitor-interval`` new files are
-looked for, and each is read once; else the table is bounded.
+Each file is a split; its position is the number of records taken from it, with ``end`` after the last. All files that
+are known hold the watermark until they are read, so their order does not make rows late. With
+``source.monitor-interval`` new files are looked for, and each is read once; else the table is bounded.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _END = "end"
 
 @dataclass
 class _Piece:
-    """Rows of one file. ``records``: for each row the number of its record in the file; ``after``: where reading goes on."""
+    """Rows of one file. ``records``: for each row the number of its record in the file; ``after``: where reading goes
+    on."""
 
     split: str
     rows: pa.RecordBatch | None

@@ -1,7 +1,7 @@
 """The ``print`` connector: one line per change, ``identifier> +I[a, 1]``.
 
-Values are printed as Flink prints them: NULL is ``null``, an array ``[1, 2]``, a map ``{k=v}``, a nested row ``+I[1, a]``,
-a timestamp ``2024-01-02T10:00`` (seconds only where they are not zero), bytes as signed numbers.
+Values are printed as Flink prints them: NULL is ``null``, an array ``[1, 2]``, a map ``{k=v}``, a nested row ``+I[1,
+a]``, a timestamp ``2024-01-02T10:00`` (seconds only where they are not zero), bytes as signed numbers.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ class Decoded:
 
     ``rows``: columns of the decoder's schema (then the requested format metadata columns). ``weights``: None for append
     formats. ``source_index``: for each row the index of the message it came from; None means row i is message i.
-    ``errors``: message index → what was found and expected; such messages have no row. In a CDC format one message may give
-    two rows (−1 then +1).
+    ``errors``: message index → what was found and expected; such messages have no row. In a CDC format one message
+    may give two rows (−1 then +1).
     """
 
     rows: pa.RecordBatch

@@ -1,7 +1,7 @@
 """The ``csv`` format: one line per message, fields in the order of the columns.
 
-Lines without quotes and escapes are split in columns; the others go through a tokenizer that knows both. Texts become values by
-the same strict rules as in JSON. A NULL or empty message gives no row.
+Lines without quotes and escapes are split in columns; the others go through a tokenizer that knows both. Texts become
+values by the same strict rules as in JSON. A NULL or empty message gives no row.
 
 Differs from Flink: an empty field is NULL unless its column is a character type; a BOOLEAN takes only true and false.
 """

@@ -89,7 +89,8 @@ class CsvEncoder(Encoder):
                 return column.cast(pa.string())
 
     def _decimals(self, column: pa.Array) -> pa.StringArray:
-        """As Flink: without zeros at the end, and (by default) with an exponent where those were digits before the point."""
+        """As Flink: without zeros at the end, and (by default) with an exponent where those were digits before the
+        point."""
         form: Any = _scientific if self._scientific else _plain
         return pa.array([None if v is None else form(v) for v in column.to_pylist()], pa.string())
 
@@ -137,7 +138,8 @@ class CsvEncoder(Encoder):
             bad = texts.filter(pc.fill_null(pc.match_substring_regex(texts, risky), False))
             if len(bad):
                 raise DataError(
-                    f"column '{name}': the text {bad[0].as_py()!r} needs quotes, and 'csv.disable-quote-character' is true",
+                    f"column '{name}': the text {bad[0].as_py()!r} needs quotes, "
+                    "and 'csv.disable-quote-character' is true",
                     hint="set 'csv.escape-character', or allow quotes",
                 )
             return texts

@@ -1,7 +1,8 @@
 """The ``debezium-json`` format: change events ``{"before": {…}, "after": {…}, "op": "u"}`` as a changelog.
 
-``c`` and ``r`` insert ``after``, ``d`` deletes ``before``, ``u`` deletes ``before`` and inserts ``after`` (−1, then +1).
-A NULL or empty message (a tombstone) gives nothing. Written are ``c`` for insertions and ``d`` for deletions, as Flink does.
+``c`` and ``r`` insert ``after``, ``d`` deletes ``before``, ``u`` deletes ``before`` and inserts ``after`` (−1, then
++1). A NULL or empty message (a tombstone) gives nothing. Written are ``c`` for insertions and ``d`` for deletions, as
+Flink does.
 
 Source: Flink's DebeziumJsonDeserializationSchema and DebeziumJsonSerializationSchema.
 """

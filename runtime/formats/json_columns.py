@@ -1,11 +1,12 @@
 """JSON messages to Arrow columns, a batch at a time, through DuckDB's ``json_extract_string``.
 
 Every field is taken out as *text* and converted by strict Arrow casts. A row is *clean* only where every reading of its
-texts agrees with the row-wise reader; all others are *suspicious* and left to that reader, which has the last word and knows
-what to say. So this file never reports an error, and being too careful costs time only.
+texts agrees with the row-wise reader; all others are *suspicious* and left to that reader, which has the last word
+and knows what to say. So this file never reports an error, and being too careful costs time only.
 
-Suspicious are: messages that do not start with ``{`` or are not JSON, texts that a cast refuses, numbers whose text is not
-plain, strings that look like objects (DuckDB gives the text of an object too), and decimals with more digits than a float holds.
+Suspicious are: messages that do not start with ``{`` or are not JSON, texts that a cast refuses, numbers whose text
+is not plain, strings that look like objects (DuckDB gives the text of an object too), and decimals with more digits
+than a float holds.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""JSON messages to rows, one at a time: the reference that the columnar reader must equal, and the path of small batches.
+"""JSON messages to rows, one at a time: the reference that the columnar reader must equal, and the path of small
+batches.
 
-A value becomes what its column's type says, from JSON's own kinds (number, string, true/false, object, array) or from the
-text of a string. ``null`` and a missing field are NULL. What cannot be is a :class:`FieldError`.
+A value becomes what its column's type says, from JSON's own kinds (number, string, true/false, object, array) or from
+the text of a string. ``null`` and a missing field are NULL. What cannot be is a :class:`FieldError`.
 
-Source: Flink's JsonParserToRowDataConverters. Differs: a BOOLEAN takes only true, false and their texts; a DECIMAL that does not
-fit is an error, not NULL; of a repeated key the first counts.
+Source: Flink's JsonParserToRowDataConverters. Differs: a BOOLEAN takes only true, false and their texts; a DECIMAL
+that does not fit is an error, not NULL; of a repeated key the first counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rows to JSON messages, in columns: every column becomes a column of JSON texts, and these are joined.
 
-Texts are Flink's (Jackson's): no spaces, numbers as Java prints them, timestamps with no more fraction digits than needed,
-bytes as base64. NULL is ``null``.
+Texts are Flink's (Jackson's): no spaces, numbers as Java prints them, timestamps with no more fraction digits than
+needed, bytes as base64. NULL is ``null``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The ``parquet`` format: files only, read by row groups and written by row groups.
 
-Columns are matched by name; a column that a file lacks is NULL. Timestamps are read from any unit and written without a zone
-(TIMESTAMP) or as UTC (TIMESTAMP_LTZ).
+Columns are matched by name; a column that a file lacks is NULL. Timestamps are read from any unit and written without
+a zone (TIMESTAMP) or as UTC (TIMESTAMP_LTZ).
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def check_types(schema: Schema) -> None:
 def read_batches(
     file: pa.NativeFile, name: str, schema: Schema, skip: int, rows_max: int
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of a file from row ``skip`` on, as columns of ``schema``. Raises DataError for a column that does not fit."""
+    """Rows of a file from row ``skip`` on, as columns of ``schema``. Raises DataError for a column that does not
+    fit."""
     reader = pq.ParquetFile(file, coerce_int96_timestamp_unit="us")
     groups: list[int] = []
     for i in range(reader.num_row_groups):
@@ -82,7 +83,8 @@ def _conform(batch: pa.RecordBatch, schema: Schema, name: str) -> pa.RecordBatch
             arrays.append(_cast(column, field.type.arrow))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as e:
             raise DataError(
-                f"file {name}: column '{field.name}' is {column.type}, expected {field.type.sql(nullability=False)}: {e}"
+                f"file {name}: column '{field.name}' is {column.type}, "
+                f"expected {field.type.sql(nullability=False)}: {e}"
             ) from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema.arrow)
 

@@ -53,7 +53,8 @@ class _Raw:
             self.charset = codecs.lookup(options["charset"]).name
         except LookupError:
             raise ConfigError(
-                f"option 'charset' of {options.owner}: found '{options['charset']}', expected a character set such as UTF-8"
+                f"option 'charset' of {options.owner}: found '{options['charset']}', "
+                "expected a character set such as UTF-8"
             ) from None
         self.order = ">" if options["endianness"] == "big-endian" else "<"
         delimiter = options["line-delimiter"]

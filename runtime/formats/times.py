@@ -1,7 +1,8 @@
 """Texts of dates and times, as numbers: days since 1970, microseconds of the day, microseconds since 1970.
 
 Strict forms only: ``2024-05-01``, ``10:00:00[.f]``, ``2024-05-01 10:00:00[.f]`` (standard ``SQL``) or with ``T``
-(``ISO-8601``); a TIMESTAMP_LTZ ends in ``Z``. Up to nine fraction digits are read; those beyond the column's precision are cut.
+(``ISO-8601``); a TIMESTAMP_LTZ ends in ``Z``. Up to nine fraction digits are read; those beyond the column's
+precision are cut.
 """
 
 from __future__ import annotations

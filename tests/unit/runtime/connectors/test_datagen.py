@@ -34,7 +34,7 @@ from streamsql.datatypes import (
     TINYINT,
     VARCHAR,
     DataType,
-)  # fmt: skip
+)
 from streamsql.errors import ConfigError, UnsupportedError
 from streamsql.runtime.connectors.datagen import DatagenSource
 
@@ -108,13 +108,21 @@ def test_times_are_of_the_moment() -> None:
 
 def test_nested_values() -> None:
     columns: dict[str, DataType] = {
-        "a": ARRAY(INT()), "m": MAP(STRING(), ROW([("x", DOUBLE()), ("y", BOOLEAN())])), "s": MULTISET(STRING()),
+        "a": ARRAY(INT()),
+        "m": MAP(STRING(), ROW([("x", DOUBLE()), ("y", BOOLEAN())])),
+        "s": MULTISET(STRING()),
         "r": ROW([("i", BIGINT()), ("t", ARRAY(STRING()))]),
-    }  # fmt: skip
+    }
     options = {
-        "fields.a.length": "2", "fields.a.element.min": "1", "fields.a.element.max": "3", "fields.m.key.length": "8",
-        "fields.m.value.x.min": "0", "fields.m.value.x.max": "1", "fields.r.t.element.length": "1", "fields.r.t.var-len": "true",
-    }  # fmt: skip
+        "fields.a.length": "2",
+        "fields.a.element.min": "1",
+        "fields.a.element.max": "3",
+        "fields.m.key.length": "8",
+        "fields.m.value.x.min": "0",
+        "fields.m.value.x.max": "1",
+        "fields.r.t.element.length": "1",
+        "fields.r.t.var-len": "true",
+    }
     rows = source(columns, options=options).make(0, 200).to_pylist()
     assert all(len(r["a"]) == 2 and set(r["a"]) <= {1, 2, 3} for r in rows)
     assert all(len(r["m"]) == 3 and all(len(k) == 8 and 0 <= v["x"] <= 1 for k, v in r["m"]) for r in rows)
@@ -136,10 +144,14 @@ def test_null_rate() -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (INT(), [5, 6, 7]), (TINYINT(), [5, 6, 7]), (DOUBLE(), [5.0, 6.0, 7.0]), (STRING(), ["5", "6", "7"]),
-        (BYTES(), [b"5", b"6", b"7"]), (DECIMAL(4, 2), [Decimal("5.00"), Decimal("6.00"), Decimal("7.00")]),
+        (INT(), [5, 6, 7]),
+        (TINYINT(), [5, 6, 7]),
+        (DOUBLE(), [5.0, 6.0, 7.0]),
+        (STRING(), ["5", "6", "7"]),
+        (BYTES(), [b"5", b"6", b"7"]),
+        (DECIMAL(4, 2), [Decimal("5.00"), Decimal("6.00"), Decimal("7.00")]),
     ],
-)  # fmt: skip
+)
 def test_a_sequence_ends_the_table(kind: DataType, expected: list[Any]) -> None:
     options = {"fields.v.kind": "sequence", "fields.v.start": "5", "fields.v.end": "7"}
     made = source({"v": kind, "r": INT()}, options=options)
@@ -224,18 +236,30 @@ def test_it_waits_for_the_job() -> None:
         ({"fields.v.min": "5", "fields.v.max": "4"}, ConfigError, r"min' \(5\) is above max \(4\)"),
         ({"fields.v.kind": "sequence"}, ConfigError, "needs 'fields.v.start'"),
         ({"fields.v.kind": "sequence", "fields.v.start": "1", "fields.v.end": "0"}, ConfigError, "is before"),
-        ({"fields.v.kind": "sequence", "fields.v.start": "a", "fields.v.end": "b"}, ConfigError, "whole number"),
-        ({"fields.v.kind": "sequence", "fields.v.start": "1", "fields.v.end": "2", "fields.v.min": "1"}, ConfigError, "'random'"),
+        (
+            {"fields.v.kind": "sequence", "fields.v.start": "a", "fields.v.end": "b"},
+            ConfigError,
+            "whole number",
+        ),
+        (
+            {"fields.v.kind": "sequence", "fields.v.start": "1", "fields.v.end": "2", "fields.v.min": "1"},
+            ConfigError,
+            "'random'",
+        ),
         ({"fields.v.start": "1"}, ConfigError, "belongs to kind 'sequence'"),
         ({"fields.v.length": "1"}, ConfigError, "no meaning for TINYINT"),
         ({"fields.v.null-rate": "2"}, ConfigError, "expected 0 to 1"),
         ({"rows-per-second": "0"}, ConfigError, "above 0"),
         ({"fields.s.length": "6"}, ConfigError, "the column holds 5"),
-        ({"fields.t.kind": "sequence", "fields.t.start": "1", "fields.t.end": "2"}, UnsupportedError, "cannot be of type TIMESTAMP"),
+        (
+            {"fields.t.kind": "sequence", "fields.t.start": "1", "fields.t.end": "2"},
+            UnsupportedError,
+            "cannot be of type TIMESTAMP",
+        ),
         ({"fields.v.kind": "uniform"}, ConfigError, "random, sequence"),
         ({"scan.parallelism": "2"}, UnsupportedError, "one process"),
     ],
-)  # fmt: skip
+)
 def test_options_that_are_refused(options: dict[str, str], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         source({"v": TINYINT(), "s": VARCHAR(5), "t": TIMESTAMP(3)}, options=options)

@@ -54,8 +54,13 @@ def changes(found: Decoded) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("repeat", [1, 400])  # row by row, and in columns
 def test_events_become_changes(repeat: int) -> None:
     messages = [
-        event("c", None, row(1)), event("u", row(1), row(1, "b")), event("r", None, row(2, None)), None, event("d", row(1, "b")), "",
-    ]  # fmt: skip
+        event("c", None, row(1)),
+        event("u", row(1), row(1, "b")),
+        event("r", None, row(2, None)),
+        None,
+        event("d", row(1, "b")),
+        "",
+    ]
     found = decode(*(messages * repeat))
     assert changes(found) == [(1, 1, "a"), (-1, 1, "a"), (1, 1, "b"), (1, 2, None), (-1, 1, "b")] * repeat
     assert not found.errors
@@ -88,9 +93,14 @@ def test_unreadable_events(message: str, text: str, repeat: int) -> None:
 @pytest.mark.parametrize("repeat", [1, 1000])
 def test_schema_and_metadata(repeat: int) -> None:
     keys = (
-        "schema", "ingestion-timestamp", "source.timestamp", "source.database", "source.schema", "source.table",
+        "schema",
+        "ingestion-timestamp",
+        "source.timestamp",
+        "source.database",
+        "source.schema",
+        "source.table",
         "source.properties",
-    )  # fmt: skip
+    )
     payload = json.loads(event("u", row(1), row(2), source=SOURCE, ts_ms=1700000001000))
     message = json.dumps({"schema": {"type": "struct"}, "payload": payload})
     found = decode(*[message] * repeat, metadata=keys, schema_include="true")
@@ -99,9 +109,18 @@ def test_schema_and_metadata(repeat: int) -> None:
         '{"type":"struct"}',
         datetime.fromtimestamp(1700000001, UTC),
         datetime.fromtimestamp(1700000000, UTC).replace(microsecond=123_000),
-        "shop", "public", "items",
-        [("version", "2.5"), ("db", "shop"), ("schema", "public"), ("table", "items"), ("ts_ms", "1700000000123"), ("snapshot", None)],
-    ]  # fmt: skip
+        "shop",
+        "public",
+        "items",
+        [
+            ("version", "2.5"),
+            ("db", "shop"),
+            ("schema", "public"),
+            ("table", "items"),
+            ("ts_ms", "1700000000123"),
+            ("snapshot", None),
+        ],
+    ]
 
 
 def test_metadata_that_is_missing_is_null() -> None:

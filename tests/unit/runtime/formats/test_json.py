@@ -224,7 +224,8 @@ def test_an_error_shows_the_way_to_a_nested_value(decode: Decode) -> None:
 
 
 MALFORMED = [
-    b"", b" ", b"{", b"not json", b'{"v": 1', b'{"v" 1}', b"{v: 1}", b"{'v': 1}", b'{"v": 01}', b'{"v": 1} x', b'{"v": 1}{}',
+    b"", b" ", b"{", b"not json", b'{"v": 1', b'{"v" 1}', b"{v: 1}", b"{'v': 1}", b'{"v": 01}', b'{"v": 1} x',
+    b'{"v": 1}{}',
     b'{"v": .5}', b'{"v": True}', b'\xef\xbb\xbf{"v": 1}', b'{"v": "\xff"}', b'{"v": "\\x"}', b"\x00", b'{"v": 1}]',
     b'{"v": "abc}', b"\xc3(", b"{" * 100_000,
 ]  # fmt: skip

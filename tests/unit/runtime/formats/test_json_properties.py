@@ -31,7 +31,7 @@ from streamsql.datatypes import (
     TIMESTAMP_LTZ,
     DataType,
     Root,
-)  # fmt: skip
+)
 from streamsql.runtime.formats import create_decoder, create_encoder
 from streamsql.runtime.formats.json import JsonDecoder
 from streamsql.runtime.formats.json_rows import JsonReadOptions
@@ -41,9 +41,21 @@ from .choices import choice
 from .test_json import assert_same
 
 SCALARS = [
-    STRING(), BOOLEAN(), INT(), BIGINT(), FLOAT(), DOUBLE(), DECIMAL(10, 2), DECIMAL(38, 18), BYTES(), DATE(), TIME(3),
-    TIMESTAMP(3), TIMESTAMP(6), TIMESTAMP_LTZ(3),
-]  # fmt: skip
+    STRING(),
+    BOOLEAN(),
+    INT(),
+    BIGINT(),
+    FLOAT(),
+    DOUBLE(),
+    DECIMAL(10, 2),
+    DECIMAL(38, 18),
+    BYTES(),
+    DATE(),
+    TIME(3),
+    TIMESTAMP(3),
+    TIMESTAMP(6),
+    TIMESTAMP_LTZ(3),
+]
 KINDS = [
     *SCALARS,
     ARRAY(STRING()),
@@ -54,11 +66,41 @@ KINDS = [
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # Texts near the edges of what columns take, beside arbitrary ones.
-NEAR = st.sampled_from([
-    "true", "NULL", "1", "-1", "1.5", "1e3", "0x10", " 7 ", "+5", ".5", "NaN", "Infinity", "inf", "1_0", "2024-01-02", "0000-01-01",
-    "2024-01-02 03:04:05", "2024-01-02 03:04:05.123456789", "2024-01-02 03:04:05.5Z", "2024-01-02T03:04:05", "2024-01-02 24:00:00",
-    "03:04:05.1", "24:00:00", "AQI=", "{}", "[1]", "{", "null", "9" * 25, "1.23456789012345678901", "2024-13-02 03:04:05",
-])  # fmt: skip
+NEAR = st.sampled_from(
+    [
+        "true",
+        "NULL",
+        "1",
+        "-1",
+        "1.5",
+        "1e3",
+        "0x10",
+        " 7 ",
+        "+5",
+        ".5",
+        "NaN",
+        "Infinity",
+        "inf",
+        "1_0",
+        "2024-01-02",
+        "0000-01-01",
+        "2024-01-02 03:04:05",
+        "2024-01-02 03:04:05.123456789",
+        "2024-01-02 03:04:05.5Z",
+        "2024-01-02T03:04:05",
+        "2024-01-02 24:00:00",
+        "03:04:05.1",
+        "24:00:00",
+        "AQI=",
+        "{}",
+        "[1]",
+        "{",
+        "null",
+        "9" * 25,
+        "1.23456789012345678901",
+        "2024-13-02 03:04:05",
+    ]
+)
 NUMBERS = st.one_of(
     st.integers(-(2**70), 2**70),
     st.integers(-300, 300),
