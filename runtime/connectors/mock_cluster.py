@@ -9,9 +9,11 @@ end), and aborted transactions are not hidden.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from collections.abc import Mapping
-from concurrent.futures import Future
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from streamsql.errors import ConnectorError
 from .kafka_client import LOG, exception_reason
 
 REQUEST_TIMEOUT_S = 10.0
+ANSWER_WAIT_S = 0.02
+"""How long the cluster's thread may take before it is woken."""
 DEFAULT_PARTITIONS = 4
 """What the mock cluster gives a topic that is created by its first message."""
 GROUP_REBALANCE_DELAY_MS = 100
@@ -90,16 +94,28 @@ class MockCluster:
                 )
             self._host.list_topics(name, timeout=REQUEST_TIMEOUT_S)  # creates it
             return
-        error = self._library.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1)
+        error = self._awake(self._library.rd_kafka_mock_topic_create, name.encode(), partitions, 1)
         if error not in (KafkaError.NO_ERROR, KafkaError.TOPIC_ALREADY_EXISTS):
             raise ConnectorError(f"cannot create topic '{name}': {KafkaError(error).str()}")
 
+    def _awake(self, call: Callable[..., int], *arguments: Any) -> int:
+        """Run a call that the cluster's own thread answers. That thread may miss the call, and then sleeps on for
+        up to a second: a connection wakes it.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(call, self._cluster, *arguments)
+            while not wait([answer], ANSWER_WAIT_S).done:
+                host, _, port = self.bootstrap.split(",")[0].rpartition(":")
+                with contextlib.suppress(OSError):  # a broker that was set down does not listen
+                    socket.create_connection((host, int(port)), REQUEST_TIMEOUT_S).close()
+            return answer.result()
+
     def set_broker_down(self, broker: int = 1) -> None:
         """Cut a broker off, until :meth:`set_broker_up`."""
-        self._native().rd_kafka_mock_broker_set_down(self._cluster, broker)
+        self._awake(self._native().rd_kafka_mock_broker_set_down, broker)
 
     def set_broker_up(self, broker: int = 1) -> None:
-        self._native().rd_kafka_mock_broker_set_up(self._cluster, broker)
+        self._awake(self._native().rd_kafka_mock_broker_set_up, broker)
 
     def _native(self) -> Any:
         if self._library is None:
