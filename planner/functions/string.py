@@ -321,7 +321,7 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     scalar("||", CATEGORY, "(TEXT, TEXT)", _concat_type, "({0} || {1})", "Both joined.",
            form="infix", syntax=("string1 || string2",), result_text="VARCHAR, CHAR or BYTES of both lengths"),
     _count("CHAR_LENGTH", "(STRING)", "length({0})", "The number of characters.",
-           aliases=("CHARACTER_LENGTH", "LENGTH")),
+           aliases=("CHARACTER_LENGTH",)),
     _text("UPPER", "(STRING)", "upper({0})", "In upper case.", exact=True),
     _text("LOWER", "(STRING)", "lower({0})", "In lower case.", exact=True),
     _count("POSITION", "(STRING, STRING)", "strpos({1}, {0})",
