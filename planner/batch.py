@@ -14,9 +14,9 @@ from streamsql.errors import UnsupportedError
 from streamsql.schema import Schema
 
 from . import logical as l
-from .compile import compile_expr
+from .compile import compile_aggregate, compile_expr
 from .expressions import AggregateCall, Expr, SortKey
-from .functions.base import BatchAggregate, CompileContext
+from .functions.base import CompileContext
 
 Windows = Callable[[l.WindowTable, str, list[str]], str]
 
@@ -150,18 +150,11 @@ class _Writer:
         grouped = f"SELECT {', '.join([*keys, *calls, 'min(o) AS o'])} FROM ({inner}){by}"
         return f"SELECT {', '.join([*renamed, 'o'])} FROM ({grouped})"
 
-    def _call(self, call: AggregateCall, schema: Schema, order: str | None = "o") -> str:
-        return call.function.compile_batch(
-            BatchAggregate(
-                args=tuple(self.exprs(call.args, schema)),
-                arg_types=tuple(a.type for a in call.args),
-                type=call.type,
-                distinct=call.distinct,
-                filter=self.exprs([call.filter], schema)[0] if call.filter is not None else None,
-                order=order,
-                options=dict(call.options),
-            )
-        )
+    def _call(
+        self, call: AggregateCall, schema: Schema, *, order: str | None = "o", window: str | None = None
+    ) -> str:
+        columns = [f"c{i}" for i in range(len(schema))]
+        return compile_aggregate(call, columns, self.context, order=order, window=window)
 
     def _over(self, node: l.Over) -> str:
         schema = node.input.schema
@@ -178,7 +171,8 @@ class _Writer:
                 )
                 if x
             )
-            items.append(f"{self._call(over.call, schema, None)} OVER ({clause}) AS c{len(schema) + n}")
+            value = self._call(over.call, schema, order=None, window=clause)
+            items.append(f"{value} AS c{len(schema) + n}")
         return f"SELECT {', '.join([*items, 'o'])} FROM ({self.node(node.input)})"
 
     def _sort_keys(self, keys: Sequence[SortKey], schema: Schema) -> str:

@@ -222,15 +222,20 @@ def _unscale(units: str, scale: int) -> str:
 
 
 def batch_sql(call: AggregateCall, compile_: Compile, order: str | None) -> str:
-    """The call over all rows of a group, as DuckDB SQL of Flink's answer."""
-    return call.function.compile_batch(
+    """The call over all rows of a group, as DuckDB SQL of Flink's answer in its exact type."""
+    keys = [
+        f"{compile_(k.expr)} {'DESC' if k.descending else 'ASC'} NULLS {'FIRST' if k.effective_nulls_first else 'LAST'}"
+        for k in call.order_by
+    ]
+    value = call.function.compile_batch(
         BatchAggregate(
             args=tuple(compile_(a) for a in call.args),
             arg_types=tuple(a.type for a in call.args),
             type=call.type,
             distinct=call.distinct,
             filter=compile_(call.filter) if call.filter is not None else None,
-            order=order,
+            order=", ".join([*keys, *([order] if order else [])]) or None,
             options=dict(call.options),
         )
     )
+    return f"CAST({value} AS {call.type.duckdb})"
