@@ -71,8 +71,7 @@ class LiveView:
         self._store: RowStore = keyed if mode == "table" else Changes()
         self._page = Page(RowFormatter(result.schema, settings.zone), settings.column_width_max)
         self._pager = Pager()
-        if mode == "changelog":
-            self._pager.last()
+        self._pager.last()  # where a growing result moves; so does Flink's client
         self._interval = FASTEST
         self._first_column = 0
         self._detail = False
