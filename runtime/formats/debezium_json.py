@@ -164,7 +164,7 @@ class DebeziumDecoder(Decoder):
         if key == "source.properties":
             return source
         if key == "source.timestamp":
-            numbers, _ = cast_strictly(pc.map_lookup(source, "ts_ms", "first"), pa.int64())
+            numbers, _ = cast_strictly(pc.map_lookup(source, "ts_ms", "first"), pa.int64(), leaf_rows=1)
             return numbers.cast(millis).cast(target)
         return pc.map_lookup(source, _SOURCE_KEYS[key], "first")
 

@@ -50,20 +50,26 @@ def spread(bad: Mask | None, offsets: npt.NDArray[np.int32], mask: Mask) -> None
         mask[np.searchsorted(offsets, np.flatnonzero(bad), side="right") - 1] = True
 
 
-def cast_strictly(texts: pa.StringArray, target: pa.DataType) -> Converted:
-    """An Arrow cast that leaves NULL, and marks, what cannot be cast."""
+_LEAF_ROWS = 64
+"""Where so few texts hold one that cannot be cast, all of them are called suspicious: looking on would cost more."""
+
+
+def cast_strictly(texts: pa.StringArray, target: pa.DataType, leaf_rows: int = _LEAF_ROWS) -> Converted:
+    """An Arrow cast that leaves NULL, and marks, what cannot be cast, with up to ``leaf_rows`` neighbours."""
     try:
         return texts.cast(target), None
     except pa.ArrowInvalid:
         pass
     mask = np.zeros(len(texts), bool)
     parts: list[pa.Array] = []
-    _cast_halves(texts, target, 0, mask, parts)
+    _cast_halves(texts, target, 0, leaf_rows, mask, parts)
+    if texts.null_count:
+        mask &= as_mask(pc.is_valid(texts))
     return pa.concat_arrays(parts), mask
 
 
 def _cast_halves(
-    texts: pa.StringArray, target: pa.DataType, start: int, mask: Mask, parts: list[pa.Array]
+    texts: pa.StringArray, target: pa.DataType, start: int, leaf_rows: int, mask: Mask, parts: list[pa.Array]
 ) -> None:
     """Halve what fails until the bad texts are found; few bad ones cost few casts."""
     try:
@@ -71,13 +77,13 @@ def _cast_halves(
         return
     except pa.ArrowInvalid:
         pass
-    if len(texts) == 1:
-        mask[start] = True
-        parts.append(pa.nulls(1, target))
+    if len(texts) <= leaf_rows:
+        mask[start : start + len(texts)] = True
+        parts.append(pa.nulls(len(texts), target))
         return
     middle = len(texts) // 2
-    _cast_halves(texts.slice(0, middle), target, start, mask, parts)
-    _cast_halves(texts.slice(middle), target, start + middle, mask, parts)
+    _cast_halves(texts.slice(0, middle), target, start, leaf_rows, mask, parts)
+    _cast_halves(texts.slice(middle), target, start + middle, leaf_rows, mask, parts)
 
 
 def _booleans(texts: pa.StringArray) -> Converted:
