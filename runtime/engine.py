@@ -1,8 +1,7 @@
 """DuckDB as the vectorised executor of fragments: one in-memory database a job.
 
 A :class:`Fragment` is one query bound once over the step's batches and run every step (about 1 ms fixed, then millions
-of rows a second). Columns inside a job are named by position (``c0``, ``c1`` …); people's names are put on at the
-edges.
+of rows a second). Columns inside a job are named by position (``c0``, ``c1`` …); people's names are put on at the edges.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -20,6 +19,9 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogBatch
 from streamsql.errors import DataError
 from streamsql.schema import Schema
+
+NOW = "getvariable('now')"
+"""How a fragment reads the clock of its step."""
 
 WEIGHT = "w"
 """Name of the weight column inside fragments."""
@@ -89,17 +91,27 @@ def _holds_struct(type_: pa.DataType) -> bool:
 class Fragment:
     """One query over named inputs; see :meth:`Engine.fragment`."""
 
-    def __init__(self, relation: Any, inputs: Mapping[str, _Input], output: pa.Schema, what: str) -> None:
+    def __init__(
+        self,
+        relation: Any,
+        inputs: Mapping[str, _Input],
+        output: pa.Schema,
+        what: str,
+        clock: Callable[[], None] | None = None,
+    ) -> None:
         self._relation = relation
         self._inputs = inputs
         self.output = output
         self._what = what
+        self._clock = clock
 
     def run(self, **batches: pa.RecordBatch | None) -> pa.RecordBatch:
         """The query's rows over these batches, in the output schema.
 
         Raises DataError naming the row that cannot be evaluated (found by bisection) and DuckDB's reason.
         """
+        if self._clock is not None:
+            self._clock()
         for name, source in self._inputs.items():
             source.offer(batches.get(name))
         try:
@@ -156,6 +168,7 @@ class Engine:
         self._fragments: list[Fragment] = []
         self._count = 0
         self._now: int | None = None
+        self._applied_now: int | None = None
 
     @property
     def connection(self) -> Any:
@@ -164,9 +177,14 @@ class Engine:
 
     def set_now(self, now_ms: int) -> None:
         """The clock reading of this step, read by CURRENT_TIMESTAMP and PROCTIME()."""
-        if now_ms != self._now:
-            self._now = now_ms
-            text = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
+        self._now = now_ms
+
+    def apply_now(self) -> None:
+        """Tell DuckDB the clock reading; only fragments that read the clock pay for it."""
+        if self._now is not None and self._now != self._applied_now:
+            self._applied_now = self._now
+            instant = dt.datetime.fromtimestamp(self._now / 1000, dt.UTC)
+            text = instant.isoformat(timespec="milliseconds")
             self._connection.execute(f"SET VARIABLE now = TIMESTAMPTZ '{text}'")
 
     def fragment(self, sql: str, inputs: Mapping[str, pa.Schema], output: pa.Schema, what: str) -> Fragment:
@@ -181,18 +199,20 @@ class Engine:
             sources[name] = _Input(schema)
             self._connection.register(registered, sources[name])
             sql = sql.replace("{" + name + "}", registered)
+        if NOW in sql:
+            self.apply_now()  # binding reads the variable too
         try:
-            if NOW in sql:
-                self.apply_now()  # binding reads the variable too
             relation = self._connection.sql(sql)
         except duckdb.Error as e:
             raise DataError(f"{what}: {tidy_message(str(e))}\n{sql}") from e
-        fragment = Fragment(relation, sources, output, what)
+        fragment = Fragment(relation, sources, output, what, self.apply_now if NOW in sql else None)
         self._fragments.append(fragment)
         return fragment
 
     def query(self, sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
         """Run a query once over whole tables (batch mode, live queries)."""
+        if NOW in sql:
+            self.apply_now()
         for name, table in tables.items():
             whole = [_unsliced(batch) for batch in table.to_batches()]
             self._connection.register(name, pa.Table.from_batches(whole, table.schema))

@@ -11,13 +11,13 @@ from streamsql.planner.functions.base import CompileContext
 from streamsql.planner.logical import WindowSpec
 from streamsql.schema import Schema
 
-from .engine import internal_names
+from .engine import NOW, internal_names
 from .windows import SlicedWindow, local_ms_sql, slice_end_sql
 
 
 def compile_context(time_zone: str) -> CompileContext:
     """How compiled SQL reads the step's clock and zone."""
-    return CompileContext(time_zone=time_zone, now_sql="getvariable('now')::TIMESTAMPTZ")
+    return CompileContext(time_zone=time_zone, now_sql=f"{NOW}::TIMESTAMPTZ")
 
 
 class FragmentCompiler:
