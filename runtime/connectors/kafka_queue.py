@@ -103,7 +103,7 @@ class Ready:
             return self, None
         positions = {
             splits[i]: str(int(self.offsets[:cut][self.split_ids[:cut] == i][-1]) + 1)
-            for i in np.unique(self.split_ids[:cut]).tolist()
+            for i in map(int, np.unique(self.split_ids[:cut]))
         }
         head = Ready(_slice(rows, 0, cut), self.split_ids[:cut], self.offsets[:cut], positions)
         tail = replace(

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from streamsql.changelog import ChangelogBatch
-from streamsql.runtime.formats import create_decoder
-from streamsql.runtime.formats.base import Decoded, Decoder
 
+from ..formats import create_decoder
+from ..formats.base import Decoded, Decoder
 from .base import SourceContext
 from .kafka_fetch import Fetched
 from .kafka_layout import Layout, Part, layout_of

@@ -22,9 +22,9 @@ from streamsql.catalog.connectors import TableOptions
 from streamsql.catalog.descriptors_kafka import delivery_guarantee
 from streamsql.changelog import ChangelogBatch, ChangelogMode
 from streamsql.errors import ConfigError, ConnectorError, DataError, did_you_mean
-from streamsql.runtime.formats import create_encoder
-from streamsql.runtime.formats.base import Encoder
 
+from ..formats import create_encoder
+from ..formats.base import Encoder
 from .base import Sink, SinkContext
 from .kafka_client import (
     LOG,

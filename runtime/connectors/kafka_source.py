@@ -146,7 +146,7 @@ class KafkaSource(Source):
         first = min(built.errors)
         rows = np.arange(np.searchsorted(built.messages, first))
         ids, offsets = fetched.split_ids[:first], fetched.offsets[:first]
-        positions = {names[i]: str(int(offsets[ids == i][-1]) + 1) for i in np.unique(ids).tolist()}
+        positions = {names[i]: str(int(offsets[ids == i][-1]) + 1) for i in map(int, np.unique(ids))}
         if positions:
             before = built.messages[rows]
             self._queue.put(

@@ -14,7 +14,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def _cpu() -> float:
 
 
 @contextmanager
-def cluster_at(bootstrap: str | None) -> Iterator[Cluster]:
+def cluster_at(bootstrap: str | None) -> Generator[Cluster]:
     """The cluster given, or one of our own for the time of the run."""
     if bootstrap:
         yield Cluster(bootstrap)

@@ -1,7 +1,8 @@
 """Tables over Kafka for connector tests: a source or a sink made from options, without SQL and without a job."""
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,9 +13,24 @@ from streamsql.datatypes import BIGINT, STRING, DataType
 from streamsql.runtime.connectors import create_sink, create_source
 from streamsql.runtime.connectors.base import BadRecord, Sink, SinkContext, Source, SourceBatch, SourceContext
 from streamsql.schema import Field, Schema
+from tests.kafka.client import Cluster, Record
 
 WAIT_S = 30.0  # a loaded machine may need seconds; more than this is a failure
 COLUMNS: Sequence[tuple[str, DataType]] = (("id", BIGINT()), ("name", STRING()))
+
+
+EARLIEST = {"scan_startup_mode": "earliest-offset"}
+LATEST_END = {**EARLIEST, "scan_bounded_mode": "latest-offset"}
+
+
+def json_row(i: int, name: str = "x") -> str:
+    """The message of row ``(i, name)``."""
+    return json.dumps({"id": i, "name": name})
+
+
+def fill(kafka: Cluster, topic: str, partition: int, ids: range, step_ms: int = 1_000) -> None:
+    """Message `i` has the time `1 + i * step_ms`."""
+    kafka.produce(topic, [Record(None, json_row(i), 1 + i * step_ms, None, partition) for i in ids])
 
 
 def definition(
@@ -98,7 +114,7 @@ def _schema(columns: Sequence[Column]) -> Schema:
 
 
 @contextmanager
-def started(source: Source) -> Iterator["Reading"]:
+def started(source: Source) -> Generator["Reading"]:
     """Starts the source, and closes it at the end."""
     try:
         source.start()
@@ -138,7 +154,7 @@ class Reading:
         self.rows.extend(zip(*columns, strict=True))
         self.weights.extend(changes.weight_array().tolist())
         assert batch.split_ids is not None and len(batch.split_ids) == changes.num_rows
-        self.splits.extend(batch.splits[i] for i in batch.split_ids)
+        self.splits.extend(batch.splits[int(i)] for i in batch.split_ids)
 
     def until(
         self, done: Callable[[], bool], max_rows: int = 1_000_000, timeout_s: float = WAIT_S
@@ -157,6 +173,10 @@ class Reading:
     def take(self, count: int) -> list[tuple[Any, ...]]:
         """Waits for so many rows in all, and returns all that came."""
         return self.until(lambda: len(self.rows) >= count).rows
+
+    def ids(self) -> list[int]:
+        """The first column, sorted."""
+        return sorted(r[0] for r in self.rows)
 
     def to_the_end(self, max_rows: int = 1_000_000) -> list[tuple[Any, ...]]:
         """Reads a bounded source until each of its splits has ended."""
