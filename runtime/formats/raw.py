@@ -124,7 +124,7 @@ class RawDecoder(Decoder):
                 texts.append(None if message is None else message.decode(self._raw.charset))
             except UnicodeDecodeError:
                 texts.append(None)
-                errors[i] = f"found {shown(message)}, expected text in {self._raw.charset}"
+                errors[i] = f"found {shown(message or b'')}, expected text in {self._raw.charset}"
         return pa.array(texts, pa.string()), errors
 
     def _numbers(self, messages: pa.BinaryArray) -> tuple[pa.Array, dict[int, str]]:
