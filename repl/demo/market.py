@@ -70,14 +70,14 @@ class Market:
             for piece in hype_pieces(gibb.text):
                 if self._bubble.add(piece.influence, bursts.random()):
                     self._burst_ms = time_ms + BURST_STEP_MS
-                fields = {
+                hype: dict[str, Any] = {
                     "time": iso(time_ms),
                     "gibbId": gibb.id,
                     "word": piece.word,
                     "positive": piece.influence > 0,
                     "influence": piece.influence,
                 }
-                yield _message("share-hype", time_ms, fields)
+                yield _message("share-hype", time_ms, hype)
 
     def _burst_until(self, time_ms: int) -> None:
         """The steps of a burst that are due."""

@@ -33,7 +33,7 @@ EXAMPLES = (
     Example("each price as it comes", "SELECT * FROM share_price", endless=True),
     Example(
         "the price in windows of ten seconds",
-        "SELECT window_start, COUNT(*) AS ticks, ROUND(MIN(coins), 2) AS low, ROUND(MAX(coins), 2) AS high\n"
+        "SELECT window_start, ROUND(MIN(coins), 2) AS low, ROUND(MAX(coins), 2) AS high\n"
         "FROM TABLE(TUMBLE(TABLE share_price, DESCRIPTOR(`time`), INTERVAL '10' SECOND))\n"
         "GROUP BY window_start, window_end",
         endless=True,
