@@ -160,6 +160,9 @@ class Sink(ABC):
     def close(self, *, finished: bool) -> None:
         """End: with ``finished`` everything must be durable (and pending files committed), else drop what is pending."""
 
+    def on_watermark(self, watermark_ms: int) -> None:
+        """Event time of what has been written reached ``watermark_ms``; called after the step's ``write``."""
+
     def status(self) -> str | None:
         """A sentence when something is wrong but being retried, else None."""
         return None

@@ -42,17 +42,16 @@ class Sink(Operator):
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
-        self._wrote = False
         self.sink.start()
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
-        if batch is None or batch.num_rows == 0:
-            return None
-        batch = self._enforce_length(self._enforce_not_null(batch))
-        rows = pa.RecordBatch.from_arrays(batch.rows.columns, schema=self.config.schema.arrow)
-        self.sink.write(ChangelogBatch(rows, batch.weights))
-        self._wrote = True
+        if batch is not None and batch.num_rows:
+            batch = self._enforce_length(self._enforce_not_null(batch))
+            rows = pa.RecordBatch.from_arrays(batch.rows.columns, schema=self.config.schema.arrow)
+            self.sink.write(ChangelogBatch(rows, batch.weights))
+        if time.watermark > time.watermark_before:
+            self.sink.on_watermark(time.watermark)
         return None
 
     def flush(self) -> None:
