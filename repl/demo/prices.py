@@ -42,8 +42,10 @@ class PriceWalk:
         """One step: the base times ``mult``, plus ``component`` coins of hype."""
         self.base *= mult
         coins = max(self.base + component, PRICE_MIN)
-        previous = coins if self.average is None else self.average
-        self.average = (1 - SMOOTHING) * previous + SMOOTHING * coins
+        if self.average is None:
+            self.average = coins
+        else:
+            self.average = (1 - SMOOTHING) * self.average + SMOOTHING * coins
         return Price(coins, self.average / coins)
 
 
