@@ -15,11 +15,14 @@ from streamsql.datatypes import DataType
 from streamsql.errors import UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
+from .bind_nodes import project
 from .expression_binder import ExpressionBinder
 from .expressions import AggregateCall, Expr, InputRef, SortKey, is_constant, sql_text
 from .functions import FunctionRegistry
 from .logical import Aggregate, LogicalNode, Over, OverCall
 from .scope import Scope
+from .typing import interval_ms
+from .windows import window_columns
 
 if TYPE_CHECKING:
     from .binder import QueryBinder
@@ -135,11 +138,7 @@ class GroupBinder:
         calls = [
             c.map_inputs(lambda e: e if is_constant(e) else column(e, f"$f{len(names)}")) for c in self.calls
         ]
-        from .binder import project
-
         base = project(self.source, exprs, names) if exprs else self.source
-        from .windows import window_columns
-
         windows = window_columns(base)
         roles = {windows[k].role for k in key_columns if k in windows}
         fields = []
@@ -252,8 +251,6 @@ class OverBinder:
 
         def bound(value: object, side: object) -> str:
             if isinstance(value, exp.Interval):
-                from .typing import interval_ms
-
                 text = f"INTERVAL {interval_ms(value)} MILLISECOND"
             else:
                 text = value.sql(dialect="flink") if isinstance(value, exp.Expr) else str(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from streamsql.catalog.checks import check_writable
 from streamsql.catalog.connectors import table_options
@@ -13,14 +12,13 @@ from streamsql.errors import CatalogError, UnsupportedError, ValidationError, di
 from streamsql.schema import Field, Schema
 
 from .bind_from import check_dynamic_options
-from .binder import QueryBinder, cast, project, refs
+from .bind_nodes import cast, project, refs
+from .binder import BindContext, QueryBinder
 from .casts import can_cast_implicitly
 from .expressions import Expr, Literal
 from .logical import LogicalNode, Sink
+from .scope import Scope
 from .statement_types import Ident, Insert
-
-if TYPE_CHECKING:
-    from .binder import BindContext
 
 
 def bind_insert(statement: Insert, context: BindContext) -> Sink:
@@ -75,18 +73,17 @@ def _matched(
     for column, expr in zip(targets, refs(node.schema), strict=True):
         given[column.name] = _assign(table, column, expr)
     binder = QueryBinder(context, statement.sql)
-    from .scope import Scope
-
     for name, value in static.items():
-        column = next((c for c in table.sink_columns if c.name == name), None)
-        if column is None or name not in table.partition_keys:
+        target = next((c for c in table.sink_columns if c.name == name), None)
+        if target is None or name not in table.partition_keys:
             raise ValidationError(
                 f"'{name}' is not a partition column of {table.path}",
                 hint=did_you_mean(name, table.partition_keys),
             )
         assert value is not None
-        given[name] = _assign(table, column, binder.expressions(Scope(())).bind(value))
-    exprs, names = [], []
+        given[name] = _assign(table, target, binder.expressions(Scope(())).bind(value))
+    exprs: list[Expr] = []
+    names: list[str] = []
     for column in table.sink_columns:
         assert column.type is not None
         exprs.append(given.get(column.name) or Literal(None, column.type.with_nullable(True)))

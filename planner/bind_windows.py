@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from streamsql.datatypes import Root
+from streamsql.errors import did_you_mean
 from streamsql.schema import PROCTIME, ROWTIME, Schema
 
 from .dialect.nodes import Descriptor, TableArgument
@@ -106,8 +107,6 @@ def _time_column(binder: QueryBinder, source: LogicalNode, argument: exp.Expr) -
         raise binder.error(argument, "the time column must be given as DESCRIPTOR(column)")
     name = argument.expressions[0].name
     if name not in source.schema.names:
-        from streamsql.errors import did_you_mean
-
         raise binder.error(
             argument, f"the table has no column '{name}'", did_you_mean(name, source.schema.names)
         )

@@ -1,13 +1,12 @@
 """Syntax tree of a query to logical plan: names, scopes, groups. All user-facing errors of a query come from here.
 
 ``QueryBinder.bind`` is the entry. FROM is in ``bind_from.py``, GROUP BY in ``bind_groups.py``, tables in
-``bind_table.py``.
-sqlglot's objects stop here.
+``bind_table.py``. sqlglot's objects stop here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -20,6 +19,7 @@ from streamsql.schema import Field, Schema
 
 from .bind_from import bind_from
 from .bind_groups import GroupBinder, OverBinder, has_aggregate
+from .bind_nodes import cast, cast_to, project, refs, untimed
 from .bind_table import bind_table
 from .expression_binder import ExpressionBinder
 from .expressions import Cast, Expr, InputRef, Literal, SortKey
@@ -224,7 +224,7 @@ class QueryBinder:
             keys.append(replace(key, expr=InputRef(i, names[i], exprs[i].type)))
         node = project(node, exprs, names)
         if select.args.get("distinct"):
-            node = Aggregate(_untimed(node.schema), node, tuple(range(len(node.schema))), ())
+            node = Aggregate(untimed(node.schema), node, tuple(range(len(node.schema))), ())
         node = self._sorted(select, node, keys)
         if len(exprs) > visible:
             node = Project(Schema(node.schema.fields[:visible]), node, refs(node.schema)[:visible])
@@ -290,12 +290,11 @@ class QueryBinder:
 
     # -- ORDER BY, LIMIT -------------------------------------------------------------------------------------------
     def _order_keys(
-        self, query: exp.Expr, names: list[str], exprs: list[Expr], bind: object
+        self, query: exp.Expr, names: list[str], exprs: list[Expr], bind: Callable[[exp.Expr], Expr]
     ) -> list[SortKey]:
         order = query.args.get("order")
         if order is None:
             return []
-        assert callable(bind)
         keys = []
         for item in order.expressions:
             ordered = item if isinstance(item, exp.Ordered) else exp.Ordered(this=item)
@@ -303,8 +302,9 @@ class QueryBinder:
             keys.append(SortKey(expr, bool(ordered.args.get("desc")), ordered.args.get("nulls_first")))
         return keys
 
-    def _order_expr(self, node: exp.Expr, names: list[str], exprs: list[Expr], bind: object) -> Expr:
-        assert callable(bind)
+    def _order_expr(
+        self, node: exp.Expr, names: list[str], exprs: list[Expr], bind: Callable[[exp.Expr], Expr]
+    ) -> Expr:
         if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name in names:
             return exprs[names.index(node.name)]
         if isinstance(node, exp.Literal) and not node.is_string:
@@ -312,9 +312,7 @@ class QueryBinder:
             if not 1 <= position <= len(exprs):
                 raise self.error(node, f"ORDER BY {node.name}: there are {len(exprs)} columns")
             return exprs[position - 1]
-        found = bind(node)
-        assert isinstance(found, Expr)
-        return found
+        return bind(node)
 
     def _order(self, query: exp.Expr, node: LogicalNode) -> LogicalNode:
         """ORDER BY and LIMIT of a set operation or VALUES: they see the output columns only."""
@@ -358,14 +356,14 @@ class QueryBinder:
                 )
             fields.append(Field(a.name, shared, a.time if a.time == b.time else None))
         schema = Schema(tuple(fields))
-        sides = [_cast_to(left, schema), _cast_to(right, schema)]
+        sides = [cast_to(left, schema), cast_to(right, schema)]
         distinct = bool(query.args.get("distinct"))
         if not isinstance(query, exp.Union):
             kind = "Except" if isinstance(query, exp.Except) else "Intersect"
-            return SetOperation(_untimed(schema), kind, not distinct, sides[0], sides[1])
+            return SetOperation(untimed(schema), kind, not distinct, sides[0], sides[1])
         parts = tuple(p for s in sides for p in (s.parts if isinstance(s, Union) else (s,)))
         union = Union(schema, parts)
-        return Aggregate(_untimed(schema), union, tuple(range(len(schema))), ()) if distinct else union
+        return Aggregate(untimed(schema), union, tuple(range(len(schema))), ()) if distinct else union
 
     def _values(self, query: exp.Values) -> LogicalNode:
         binder = self.expressions(Scope(()))
@@ -373,17 +371,16 @@ class QueryBinder:
         width = len(rows[0])
         types: list[DataType] = []
         for i in range(width):
-            shared: DataType | None = rows[0][i].type
+            shared = rows[0][i].type
             for row, node in zip(rows, query.expressions, strict=True):
                 if len(row) != width:
                     raise self.error(node, f"this row has {len(row)} values, the first has {width}")
-                found = common_type(shared, row[i].type) if shared is not None else None
+                found = common_type(shared, row[i].type)
                 if found is None:
                     raise self.error(
                         node.expressions[i], f"column {i + 1} has values of types {shared} and {row[i].type}"
                     )
                 shared = found
-            assert shared is not None
             types.append(shared)
         alias = query.args.get("alias")
         names = (
@@ -397,56 +394,5 @@ class QueryBinder:
         )
 
 
-def refs(schema: Schema) -> tuple[Expr, ...]:
-    """Each column as it is."""
-    return tuple(InputRef(i, f.name, f.type) for i, f in enumerate(schema))
-
-
-def cast(expr: Expr, target: DataType) -> Expr:
-    """``expr`` in a type, without a cast where it has it already."""
-    same = expr.type.with_nullable(True) == target.with_nullable(True)
-    return expr if same else Cast(expr, target.with_nullable(target.nullable or expr.type.nullable))
-
-
-def project(node: LogicalNode, exprs: Sequence[Expr], names: Sequence[str]) -> LogicalNode:
-    """A projection; a column that is merely forwarded keeps its time attribute."""
-    fields = []
-    for e, n in zip(exprs, names, strict=True):
-        time = node.schema[e.index].time if isinstance(e, InputRef) else None
-        if time is None and is_proctime_call(e):
-            time = "proctime"
-        fields.append(Field(n, e.type, time))
-    return Project(Schema(tuple(fields)), node, tuple(exprs))
-
-
-def is_proctime_call(e: Expr) -> bool:
-    from .bind_table import is_proctime
-
-    return is_proctime(e)
-
-
-def _cast_to(node: LogicalNode, schema: Schema) -> LogicalNode:
-    if all(
-        a.type.with_nullable(True) == b.type.with_nullable(True)
-        for a, b in zip(node.schema, schema, strict=True)
-    ):
-        if node.schema.names == schema.names:
-            return node
-        return Project(
-            Schema(tuple(replace(a, name=b.name) for a, b in zip(node.schema, schema, strict=True))),
-            node,
-            refs(node.schema),
-        )
-    exprs = [cast(e, f.type) for e, f in zip(refs(node.schema), schema, strict=True)]
-    return project(node, exprs, schema.names)
-
-
-def _untimed(schema: Schema) -> Schema:
-    return Schema(tuple(replace(f, time=None) for f in schema))
-
-
 def _is_stateful(node: LogicalNode) -> bool:
     return isinstance(node, Aggregate) or any(_is_stateful(i) for i in node.inputs)
-
-
-__all__ = ["BindContext", "QueryBinder", "cast", "project", "refs"]

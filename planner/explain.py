@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from streamsql.changelog import ChangelogMode
 
@@ -11,18 +11,12 @@ from . import logical as l
 from . import physical as p
 from .changelog_mode import keys_of
 
-
-class _Tree(Protocol):
-    @property
-    def inputs(self) -> tuple[_Tree, ...]: ...
-
-
-N = TypeVar("N", bound=_Tree)
+N = TypeVar("N", l.LogicalNode, p.PhysicalNode)
 
 
 def logical_text(roots: Sequence[l.LogicalNode]) -> str:
     """The logical plan."""
-    return "\n".join(_draw(root, lambda n: "Logical" + n.describe()) for root in roots)
+    return "\n".join(_draw(root, lambda n: "Logical" + n.describe(), lambda n: n.inputs) for root in roots)
 
 
 def physical_text(roots: Sequence[p.PhysicalNode], *, changelog: bool = False, share: bool = False) -> str:
@@ -68,12 +62,12 @@ def mode_text(node: p.PhysicalNode) -> str:
     return str(node.mode)
 
 
-def _draw(root: N, line: Callable[[N], str], children: Callable[[N], Sequence[N]] | None = None) -> str:
+def _draw(root: N, line: Callable[[N], str], children: Callable[[N], Sequence[N]]) -> str:
     out: list[str] = []
 
     def visit(node: N, prefix: str, branch: str) -> None:
         out.append(prefix + branch + line(node))
-        below = list(node.inputs if children is None else children(node))  # type: ignore[arg-type]
+        below = children(node)
         inner = prefix + {"": "", "+- ": "   ", ":- ": ":  "}[branch]
         for i, child in enumerate(below):
             visit(child, inner, "+- " if i == len(below) - 1 else ":- ")

@@ -12,7 +12,8 @@ from functools import cached_property
 
 from streamsql.catalog.connectors import TableOptions
 from streamsql.catalog.table import TableDefinition
-from streamsql.schema import Field, Schema
+from streamsql.datatypes import TIMESTAMP
+from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
 from .expressions import AggregateCall, Expr, SortKey
 
@@ -334,9 +335,6 @@ def window_fields(time: Field, *, proctime: bool = False) -> list[Field]:
 
     ``window_start`` and ``window_end`` are TIMESTAMP(3) NOT NULL, in the session's zone for TIMESTAMP_LTZ.
     """
-    from streamsql.datatypes import TIMESTAMP
-    from streamsql.schema import PROCTIME, ROWTIME
-
     bound = TIMESTAMP(3).not_null()
     time_type = replace(time.type, precision=3).not_null()
     return [

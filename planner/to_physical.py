@@ -14,7 +14,8 @@ from streamsql.schema import Field, Schema
 
 from . import logical as l
 from . import physical as p
-from .expressions import Expr, InputRef, is_deterministic, substitute
+from .expressions import Expr, InputRef, input_refs, is_deterministic, substitute
+from .functions import conjunction
 from .windows import WindowColumns, window_columns
 
 Merged = tuple[l.LogicalNode, tuple[Expr, ...], Expr | None]
@@ -181,7 +182,7 @@ class _Converter:
         if base is not origin or (condition is not None and not _passes_below(condition, origin)):
             return None
         used = {k for k in node.keys if k not in keys} | {
-            i for c in node.calls for e in c.inputs for i in _inputs(e)
+            i for c in node.calls for e in c.inputs for i in input_refs(e)
         }
         if any(_reads_window(exprs[i], origin) for i in used):
             return None
@@ -194,7 +195,7 @@ class _Converter:
         partition = [
             InputRef(i, f.name, f.type) for i in origin.window.partition for f in [origin.input.schema[i]]
         ]
-        assert all(r < width for e in columns for r in _inputs(e))
+        assert all(r < width for e in columns for r in input_refs(e))
         names = [f.name if i in used else f"${f.name}" for i, f in enumerate(node.input.schema)]
         fields = [Field(n, e.type) for n, e in zip(names, columns, strict=True)]
         fields += [origin.input.schema[time], *(origin.input.schema[i] for i in origin.window.partition)]
@@ -278,20 +279,14 @@ def _is_session(origin: l.LogicalNode) -> bool:
     return isinstance(origin, l.WindowTable) and origin.window.kind == "SESSION"
 
 
-def _inputs(e: Expr) -> set[int]:
-    from .expressions import input_refs
-
-    return input_refs(e)
-
-
 def _reads_window(e: Expr, origin: l.WindowTable) -> bool:
-    return any(i >= len(origin.input.schema) for i in _inputs(e))
+    return any(i >= len(origin.input.schema) for i in input_refs(e))
 
 
 def _passes_below(condition: Expr, origin: l.WindowTable) -> bool:
     """Whether a filter over a window's rows may be applied before it: a row taken out can split a session in two."""
     if origin.window.kind == "SESSION":
-        return _inputs(condition) <= set(origin.window.partition)
+        return input_refs(condition) <= set(origin.window.partition)
     return not _reads_window(condition, origin)
 
 
@@ -309,8 +304,6 @@ def _is_identity(exprs: tuple[Expr, ...], base: Schema, out: Schema) -> bool:
 
 
 def _and(a: Expr | None, b: Expr) -> Expr:
-    from .functions import conjunction
-
     return b if a is None else conjunction([a, b])
 
 
@@ -322,7 +315,7 @@ def _project_key(key: p.Key, exprs: tuple[Expr, ...]) -> p.Key:
 
 
 def _refusal(node: l.LogicalNode) -> tuple[str]:
-    what = {
+    what: dict[type[l.LogicalNode], str] = {
         l.Join: "a join in a streaming query",
         l.Sort: "ORDER BY or LIMIT in a streaming query",
         l.Over: "an OVER aggregate in a streaming query",

@@ -1,7 +1,8 @@
 """Accumulators of the incremental GroupAggregate: partial values per step in, one value per slot kept, result out.
 
 An accumulator names the partial columns it wants (SQL over the step's rows, grouped by key) and folds them into
-arrays addressed by slot. Counts and sums take retractions; MIN, MAX, FIRST_VALUE and LAST_VALUE here take insertions only.
+arrays addressed by slot. Counts and sums take retractions; MIN, MAX, FIRST_VALUE and LAST_VALUE here take insertions
+only.
 """
 
 from __future__ import annotations
@@ -230,7 +231,7 @@ def is_distinct(left: pa.Array, right: pa.Array) -> npt.NDArray[np.bool_]:
     if pa.types.is_nested(left.type):
         pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
         return np.fromiter((a != b for a, b in pairs), np.bool_, len(left))
-    unequal = numpy(pc.not_equal(left, right), np.bool_)
+    unequal: npt.NDArray[np.bool_] = numpy(pc.not_equal(left, right), np.bool_)
     left_null, right_null = numpy(left.is_null(), np.bool_), numpy(right.is_null(), np.bool_)
     unequal = np.where(left_null | right_null, left_null != right_null, unequal)
     if pa.types.is_floating(left.type):

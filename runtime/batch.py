@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from streamsql.changelog import ChangelogBatch, ChangelogMode
@@ -94,7 +95,7 @@ def _drain(scan: l.Scan, options: BuildOptions, now_ms: Callable[[], int]) -> li
         source.close()
 
 
-def _applied(rows: pa.Table, weights: np.ndarray, scan: l.Scan, engine: Engine) -> pa.Table:  # type: ignore[type-arg]
+def _applied(rows: pa.Table, weights: npt.NDArray[np.int64], scan: l.Scan, engine: Engine) -> pa.Table:
     """The table that a changelog amounts to."""
     names = internal_names(len(scan.schema))
     columns = ", ".join(names)

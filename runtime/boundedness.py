@@ -13,7 +13,7 @@ def is_bounded(table: TableDefinition, options: TableOptions) -> bool:
         case "filesystem":
             return own["source.monitor-interval"] is None
         case "kafka":
-            return own["scan.bounded.mode"] != "unbounded"
+            return str(own["scan.bounded.mode"]) != "unbounded"
         case "datagen":
             return "number-of-rows" in own or any(
                 k.endswith(".kind") and v == "sequence" for k, v in own.given.items()

@@ -1,7 +1,7 @@
 """Aggregate calls to SQL: step partials for the incremental GroupAggregate, slice partials for windows, whole groups.
 
-Every function here gets calls whose arguments are compiled SQL over ``c0 …``; ``w`` is the weight column of updating inputs and
-``i`` the arrival order.
+Every function here gets calls whose arguments are compiled SQL over ``c0 …``; ``w`` is the weight column of updating
+inputs and ``i`` the arrival order.
 """
 
 from __future__ import annotations
@@ -214,8 +214,9 @@ def _average(call: AggregateCall, total: str, count: str) -> str:
 
 def _unscale(units: str, scale: int) -> str:
     """A HUGEINT of 10^-scale units as DECIMAL(38, scale), through text so that no digit is lost."""
+    sign = f"CASE WHEN {units} < 0 THEN '-' ELSE '' END"
     digits = f"lpad(abs({units})::VARCHAR, {scale + 1}, '0')"
-    return f"(CASE WHEN {units} < 0 THEN '-' ELSE '' END || left({digits}, -{scale}) || '.' || right({digits}, {scale}))"
+    return f"({sign} || left({digits}, -{scale}) || '.' || right({digits}, {scale}))"
 
 
 # -- whole groups --------------------------------------------------------------------------------------------------

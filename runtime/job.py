@@ -1,8 +1,9 @@
 """A running job: one thread that moves the graph in steps.
 
 Between two steps the state is a consistent cut: live queries (:meth:`Job.between_steps`), metrics and commits happen
-there and only there. An idle job takes no steps; sources, timers and requests wake it. With input a step starts at once,
-but not sooner than ``step_interval_ms`` after the last, so that a trickle of rows does not burn a core on fixed costs.
+there and only there. An idle job takes no steps; sources, timers and requests wake it. With input a step starts at
+once, but not sooner than ``step_interval_ms`` after the last, so that a trickle of rows does not burn a core on fixed
+costs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -29,6 +30,8 @@ from .source_task import SourceTask, align, pending
 
 log = logging.getLogger("streamsql.job")
 T = TypeVar("T")
+
+OnBadRecords = Callable[[Sequence[BadRecord]], None]
 
 IDLE_CHECK_MS = 500
 """How often a job without input looks at its sources' status and flushes: nothing else polls."""
@@ -61,9 +64,7 @@ class JobPlan:
     sources: list[SourceTask]
     engine: Engine
     on_finish: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
-    on_bad_records: dict[int, Callable[[list[BadRecord]], None]] = field(
-        default_factory=dict[int, "Callable[[list[BadRecord]], None]"]
-    )
+    on_bad_records: dict[int, OnBadRecords] = field(default_factory=dict[int, OnBadRecords])
 
 
 class Job:
@@ -83,6 +84,7 @@ class Job:
         self.name = name
         self.status = "RUNNING"
         self.error: StreamSqlError | None = None
+        self._build_error: StreamSqlError | None = None
         self.now_ms = now_ms
         self.started_ms = now_ms()
         self.statement = ""
@@ -108,8 +110,8 @@ class Job:
         """Start the thread and wait until the job is built. Raises what building raised (topic missing, bad option)."""
         self._thread.start()
         self._built.wait()
-        if self.error is not None and self._steps == 0 and self._plan is None:
-            raise self.error
+        if self._build_error is not None:
+            raise self._build_error
         return self
 
     def stop(self, *, drain: bool = False) -> None:
@@ -162,7 +164,8 @@ class Job:
 
         def run() -> None:
             try:
-                assert self._plan is not None
+                if self._plan is None:
+                    raise JobError(f"job '{self.name}' is {self.status.lower()}: its state is gone")
                 future.set_result(request(self._plan))
             except BaseException as e:
                 future.set_exception(e)
@@ -199,6 +202,8 @@ class Job:
                 f"{type(e).__name__}: {e}", hint="this is a defect of streamsql; please report it"
             )
             self.error.__cause__ = e
+        if not self._built.is_set():
+            self._build_error = self.error
         try:
             self._shut(plan, finished=status == "FINISHED")
         except StreamSqlError as e:

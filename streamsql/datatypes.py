@@ -211,7 +211,7 @@ class DataType:
                 fields = ", ".join(f"`{n}` {t.sql()}" for n, t in zip(self.names, self.children, strict=True))
                 return f"ROW<{fields}>"
             case _:
-                return self.root.value
+                return str(self.root.value)
 
     def __str__(self) -> str:
         return self.sql()

@@ -69,11 +69,11 @@ def _prune(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[Logical
             ), moved
         case Watermark():
             below, moved = _prune(node.input, needed | {node.column} | _used([node.expression]), wanted)
-            column, fields = moved[node.column], list(below.schema)
-            fields[column] = node.schema[node.column]
+            column, columns = moved[node.column], list(below.schema)
+            columns[column] = node.schema[node.column]
             expression = remap(node.expression, moved)
             return replace(
-                node, schema=Schema(tuple(fields)), input=below, column=column, expression=expression
+                node, schema=Schema(tuple(columns)), input=below, column=column, expression=expression
             ), moved
         case WindowTable():
             return _prune_window(node, needed, wanted)
@@ -81,8 +81,8 @@ def _prune(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[Logical
             used = set(node.keys) | _used(e for c in node.calls for e in c.inputs)
             below, moved = _prune(node.input, used, wanted)
             calls = tuple(c.map_inputs(lambda e: remap(e, moved)) for c in node.calls)
-            kept = replace(node, input=below, keys=tuple(moved[k] for k in node.keys), calls=calls)
-            return kept, {i: i for i in range(len(node.schema))}
+            narrowed = replace(node, input=below, keys=tuple(moved[k] for k in node.keys), calls=calls)
+            return narrowed, {i: i for i in range(len(node.schema))}
         case Unnest():
             return _prune_unnest(node, needed, wanted)
         case View():
