@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from .runtime.connectors.in_process import InProcessTable
     from .runtime.job import Job
     from .schema import Field, Schema
-    from .session import EnvironmentSettings, StatementSetBuilder, Table, TableEnvironment
+    from .session import EnvironmentSettings, TableEnvironment
+    from .table_api import StatementSet, Table
 
 __version__ = "0.1.0"
 
@@ -53,9 +54,9 @@ _HOMES = {
     "RowKind": "changelog",
     "Schema": "schema",
     "SqlSyntaxError": "errors",
-    "StatementSetBuilder": "session",
+    "StatementSet": "table_api",
     "StreamSqlError": "errors",
-    "Table": "session",
+    "Table": "table_api",
     "TableEnvironment": "session",
     "TableResult": "result",
     "UnsupportedError": "errors",
@@ -79,7 +80,7 @@ __all__ = [
     "RowKind",
     "Schema",
     "SqlSyntaxError",
-    "StatementSetBuilder",
+    "StatementSet",
     "StreamSqlError",
     "Table",
     "TableEnvironment",

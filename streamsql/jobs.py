@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from .catalog.table import Column, ObjectPath, TableDefinition
+from . import python_tables
+from .catalog.table import ObjectPath, TableDefinition
 from .errors import CatalogError, did_you_mean
 from .planner.physical import PhysicalNode, PhysicalPlan
 from .runtime import live
 from .runtime.build import BuildOptions, BuiltJob, build
-from .runtime.connectors.in_process import InProcessTable
 from .runtime.job import Job, JobPlan
 from .runtime.operators.collect import ResultQueue
 from .schema import Schema
@@ -108,12 +108,8 @@ class Jobs:
         if found is None:
             return None
         schema, content = found
-        data = InProcessTable(schema)
-        data.append(content)
-        data.finish()
-        columns = tuple(Column(f.name, f.type) for f in schema)
         path = ObjectPath("jobs", "jobs" if len(parts) == 1 else parts[0], parts[-1])
-        return TableDefinition(path, columns, {"connector": "in-process", "bounded": "true"}, data=data)
+        return python_tables.finite(path, schema, content)
 
     def _find(self, parts: tuple[str, ...]) -> tuple[Schema, pa.Table] | None:
         for running in self._alive():

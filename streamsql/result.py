@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from .changelog import ChangelogBatch, Row, to_rows
 from .errors import ValidationError
+from .runtime.engine import Engine, internal_names
+from .runtime.job import Job
+from .runtime.operators.collect import ResultQueue
 from .schema import Schema
-
-if TYPE_CHECKING:
-    from .runtime.job import Job
-    from .runtime.operators.collect import ResultQueue
 
 SUCCESS = "SUCCESS"
 SUCCESS_WITH_CONTENT = "SUCCESS_WITH_CONTENT"
@@ -205,8 +204,6 @@ def final_table(batches: Sequence[ChangelogBatch], schema: Schema) -> pa.Table:
         return pa.Table.from_arrays([pa.array([], f.type.arrow) for f in schema], names=names)
     if total.weights is None:
         return pa.Table.from_batches([total.rows])
-    from .runtime.engine import Engine, internal_names
-
     columns = internal_names(len(names))
     table = pa.Table.from_batches([total.rows]).rename_columns(columns)
     table = table.append_column("w", pa.array(total.weights)).append_column(

@@ -9,12 +9,13 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import python_functions
+from . import python_functions, python_tables
 from .catalog.catalog import CatalogManager
+from .catalog.connectors import table_options
 from .catalog.objects import FunctionDefinition
-from .catalog.table import Column, ObjectPath, TableDefinition, ViewDefinition, WatermarkSpec
+from .catalog.table import ObjectPath, TableDefinition, ViewDefinition
 from .changelog import ChangelogMode
 from .config import Configuration
 from .datatypes import BIGINT, STRING
@@ -24,33 +25,23 @@ from .errors import StreamSqlError, UnsupportedError, ValidationError
 from .jobs import Jobs
 from .planner import logical as l
 from .planner import pipeline
-from .planner.binder import BindContext
+from .planner import statements as stmt
+from .planner.binder import BindContext, QueryBinder
 from .planner.functions import FunctionRegistry, support
 from .planner.functions.registry import AGGREGATES, SCALARS
-from .planner.statements import (
-    BeginStatementSet,
-    CreateTable,
-    DescribeJob,
-    EndStatementSet,
-    Explain,
-    Insert,
-    Query,
-    ShowJobs,
-    Statement,
-    StatementSet,
-    StopJob,
-    parse_statement,
-)
+from .planner.physical import PhysicalPlan
 from .planner.to_physical import PhysicalOptions
 from .result import TableResult
+from .runtime.batch import run_batch
+from .runtime.boundedness import is_bounded
+from .runtime.build import BuildOptions
+from .runtime.connectors.in_process import InProcessTable
+from .runtime.engine import Engine
+from .runtime.job import Job
+from .runtime.operators.collect import ResultQueue
 from .schema import Field, Schema
 from .session_completion import Completion
-
-if TYPE_CHECKING:
-    from .runtime.build import BuildOptions
-    from .runtime.connectors.in_process import InProcessTable
-    from .runtime.engine import Engine
-    from .runtime.job import Job
+from .table_api import StatementSet, Table
 
 _names = itertools.count(1)
 _BUILT_IN = FunctionRegistry()
@@ -64,10 +55,12 @@ class EnvironmentSettings:
 
     @staticmethod
     def in_streaming_mode() -> EnvironmentSettings:
+        """Queries run as jobs over what arrives."""
         return EnvironmentSettings("STREAMING")
 
     @staticmethod
     def in_batch_mode() -> EnvironmentSettings:
+        """Queries are answered once over bounded sources."""
         return EnvironmentSettings("BATCH")
 
 
@@ -90,7 +83,7 @@ class TableEnvironment:
         self._now_ms = now_ms or (lambda: int(time.time() * 1000))
         self._jobs = Jobs(self._now_ms)
         self.catalog = CatalogManager(virtual=self._jobs.table, virtual_names=self._jobs.names)
-        self._collecting: list[Insert] | None = None
+        self._collecting: list[stmt.Insert] | None = None
         self._closed = False
         _open_sessions.add(self)
 
@@ -120,25 +113,16 @@ class TableEnvironment:
 
     def create_temporary_function(self, name: str, function: Any) -> None:
         """Make a Python function (see :func:`streamsql.udf`) callable from SQL under a name of the current database."""
-        path = self.catalog.resolve([name])
-        definition = FunctionDefinition(
-            name,
-            path,
-            getattr(function, "__name__", name),
-            temporary=True,
-            callable=python_functions.as_scalar(function),
-        )
-        self.catalog.functions.create(definition)
+        self._create_function(name, self.catalog.resolve([name]), function)
 
     def create_temporary_system_function(self, name: str, function: Any) -> None:
         """As :meth:`create_temporary_function`, found from every database."""
-        definition = FunctionDefinition(
-            name,
-            None,
-            getattr(function, "__name__", name),
-            temporary=True,
-            callable=python_functions.as_scalar(function),
-        )
+        self._create_function(name, None, function)
+
+    def _create_function(self, name: str, path: ObjectPath | None, function: Any) -> None:
+        written_as = getattr(function, "__name__", name)
+        scalar = python_functions.as_scalar(function)
+        definition = FunctionDefinition(name, path, written_as, temporary=True, callable=scalar)
         self.catalog.functions.create(definition)
 
     def drop_temporary_function(self, name: str) -> bool:
@@ -152,66 +136,64 @@ class TableEnvironment:
 
         Raises StreamSqlError subclasses whose text shows where in ``sql`` and what to do.
         """
-        return self._run(parse_statement(sql))
+        return self._run(stmt.parse_statement(sql))
 
-    def _run(self, statement: Statement) -> TableResult:
+    def _run(self, statement: stmt.Statement) -> TableResult:
         if self._collecting is not None:
             return self._collect_statement(statement)
         match statement:
-            case Query():
+            case stmt.Query():
                 if statement.emit_changes and self._reads_jobs_only(statement):
                     raise UnsupportedError(
                         "EMIT CHANGES over a running job's tables is not supported yet",
                         hint="SELECT without EMIT CHANGES answers at once",
                     )
                 return self._query(statement)
-            case Insert():
-                return self._insert([statement])
-            case StatementSet():
-                return self._insert(self._set_members(statement.statements))
-            case BeginStatementSet():
+            case stmt.Insert():
+                return self.execute_inserts([statement])
+            case stmt.StatementSet():
+                return self.execute_inserts(self._set_members(statement.statements))
+            case stmt.BeginStatementSet():
                 self._collecting = []
                 return _ok()
-            case EndStatementSet():
+            case stmt.EndStatementSet():
                 raise ValidationError("END without BEGIN STATEMENT SET")
-            case Explain():
+            case stmt.Explain():
                 return self._explain(statement)
-            case ShowJobs() | DescribeJob() | StopJob():
+            case stmt.ShowJobs() | stmt.DescribeJob() | stmt.StopJob():
                 return self._job_statement(statement)
             case _:
                 return self._ddl(statement)
 
-    def _collect_statement(self, statement: Statement) -> TableResult:
+    def _collect_statement(self, statement: stmt.Statement) -> TableResult:
         """Inside BEGIN STATEMENT SET … END."""
         assert self._collecting is not None
-        if isinstance(statement, EndStatementSet):
+        if isinstance(statement, stmt.EndStatementSet):
             inserts, self._collecting = self._collecting, None
-            if not inserts:
-                raise ValidationError("the statement set holds no INSERT")
-            return self._insert(inserts)
-        if not isinstance(statement, Insert):
+            return self.execute_inserts(inserts)
+        if not isinstance(statement, stmt.Insert):
             raise ValidationError("only INSERT is allowed inside a statement set", hint="END; closes it")
         pipeline.bind_root(statement, self.bind_context())
         self._collecting.append(statement)
         return _ok()
 
-    def _set_members(self, statements: Sequence[Insert | CreateTable]) -> list[Insert]:
-        members: list[Insert] = []
-        for s in statements:
-            if isinstance(s, Insert):
-                members.append(s)
+    def _set_members(self, statements: Sequence[stmt.Insert | stmt.CreateTable]) -> list[stmt.Insert]:
+        members: list[stmt.Insert] = []
+        for member in statements:
+            if isinstance(member, stmt.Insert):
+                members.append(member)
             else:
-                made = execute_ddl(s, self._ddl_context())
+                made = execute_ddl(member, self._ddl_context())
                 if made is not None and made.insert is not None:
                     members.append(made.insert)
         return members
 
-    def _ddl(self, statement: Statement) -> TableResult:
+    def _ddl(self, statement: stmt.Statement) -> TableResult:
         made = execute_ddl(statement, self._ddl_context())
         if made is None:
             raise UnsupportedError(f"{type(statement).__name__} is not supported")
         if made.insert is not None:
-            return self._insert([made.insert])
+            return self.execute_inserts([made.insert])
         return _result(made)
 
     def _ddl_context(self) -> DdlContext:
@@ -225,8 +207,6 @@ class TableEnvironment:
         )
 
     def _view_schema(self, view: ViewDefinition) -> Schema:
-        from .planner.binder import QueryBinder
-
         return QueryBinder(self.bind_context(), view.query).view(view).schema
 
     # -- queries and inserts ---------------------------------------------------------------------------------------
@@ -246,7 +226,6 @@ class TableEnvironment:
         )
 
     def _build_options(self, *, bounded: bool = False) -> BuildOptions:
-        from .runtime.build import BuildOptions
 
         get = self.config.get
         return BuildOptions(
@@ -288,11 +267,11 @@ class TableEnvironment:
     def _batch_mode(self) -> bool:
         return str(self.config.get("execution.runtime-mode")).upper() == "BATCH"
 
-    def _reads_jobs_only(self, statement: Query) -> bool:
+    def _reads_jobs_only(self, statement: stmt.Query) -> bool:
         scans = _scans(pipeline.bind_query(statement.ast, statement.sql, self.bind_context()))
         return bool(scans) and all(s.table.path.catalog == "jobs" for s in scans)
 
-    def _query(self, statement: Query) -> TableResult:
+    def _query(self, statement: stmt.Query) -> TableResult:
         root = pipeline.bind_root(statement, self.bind_context())
         scans = _scans(root)
         if self._batch_mode or all(s.table.path.catalog == "jobs" for s in scans):
@@ -300,7 +279,6 @@ class TableEnvironment:
         return self._stream(root)
 
     def _stream(self, root: l.LogicalNode) -> TableResult:
-        from .runtime.operators.collect import ResultQueue
 
         plan = pipeline.plan([root], self._physical_options())
         queue = ResultQueue()
@@ -315,7 +293,9 @@ class TableEnvironment:
             bounded=self._is_bounded(root),
         )
 
-    def _submit(self, name: str, plan: Any, queue: Any, *, bounded: bool = False) -> Job:
+    def _submit(
+        self, name: str, plan: PhysicalPlan, queue: ResultQueue | None, *, bounded: bool = False
+    ) -> Job:
         return self._jobs.submit(
             name,
             plan,
@@ -327,17 +307,18 @@ class TableEnvironment:
 
     @staticmethod
     def _is_bounded(root: l.LogicalNode) -> bool:
-        from .runtime.boundedness import is_bounded
 
         return all(is_bounded(s.table, s.options) for s in _scans(root))
 
     def _batch(self, root: l.LogicalNode) -> TableResult:
-        from .runtime.batch import run_batch
 
         table = run_batch(pipeline.rewrite(root), self._build_options(bounded=True), self._now_ms)
         return TableResult(root.schema, table=table)
 
-    def _insert(self, statements: Sequence[Insert]) -> TableResult:
+    def execute_inserts(self, statements: Sequence[stmt.Insert]) -> TableResult:
+        """Start one job for parsed INSERT statements. In batch mode their queries are answered first."""
+        if not statements:
+            raise ValidationError("the statement set holds no INSERT")
         context = self.bind_context()
         roots = [pipeline.bind_root(s, context) for s in statements]
         if self._batch_mode:
@@ -356,40 +337,39 @@ class TableEnvironment:
     def _materialised(self, root: l.LogicalNode) -> l.LogicalNode:
         """Batch mode: the query is answered first, its rows then go to the sink."""
         assert isinstance(root, l.Sink)
-        from .runtime.batch import run_batch
-        from .runtime.connectors.in_process import InProcessTable
-
-        table = run_batch(pipeline.rewrite(root.input), self._build_options(bounded=True), self._now_ms)
-        data = InProcessTable(root.input.schema)
-        data.append(table.rename_columns(root.input.schema.names))
-        data.finish()
-        scan = self._scan_of(root.input.schema, data)
-        return replace(root, input=scan)
-
-    def _scan_of(self, schema: Schema, data: InProcessTable) -> l.LogicalNode:
-        from .catalog.connectors import table_options
-
+        schema = root.input.schema
+        rows = run_batch(pipeline.rewrite(root.input), self._build_options(bounded=True), self._now_ms)
         path = ObjectPath("default_catalog", "default_database", f"*result_{next(_names)}*")
-        columns = tuple(Column(f.name, f.type) for f in schema)
-        table = TableDefinition(path, columns, {"connector": "in-process", "bounded": "true"}, data=data)
-        return l.Scan(schema, table, table_options(table))
+        table = python_tables.finite(path, schema, rows)
+        return replace(root, input=l.Scan(schema, table, table_options(table)))
 
-    def _explain(self, statement: Explain) -> TableResult:
+    def _explain(self, statement: stmt.Explain) -> TableResult:
         inner = statement.statement
-        context = self.bind_context()
-        members = list(inner.statements) if isinstance(inner, StatementSet) else [inner]
-        if any(isinstance(m, CreateTable) for m in members):
-            raise UnsupportedError("EXPLAIN of CREATE TABLE … AS is not supported", hint="EXPLAIN its query")
-        roots = [pipeline.bind_root(m, context) for m in members]
-        for detail in statement.details:
-            if detail not in ("CHANGELOG_MODE", "VERBOSE", "PLAN_ADVICE", "ESTIMATED_COST"):
+        members = inner.statements if isinstance(inner, stmt.StatementSet) else (inner,)
+        queries: list[stmt.Query | stmt.Insert] = []
+        for member in members:
+            if isinstance(member, stmt.CreateTable):
+                raise UnsupportedError(
+                    "EXPLAIN of CREATE TABLE … AS is not supported", hint="EXPLAIN its query"
+                )
+            queries.append(member)
+        text = self.explain_statements(queries, statement.details)
+        return TableResult(Schema.of([Field("result", STRING())]), rows=[[text]])
+
+    def explain_statements(
+        self, statements: Sequence[stmt.Query | stmt.Insert], details: Sequence[str]
+    ) -> str:
+        """The text of EXPLAIN for parsed statements that run as one job."""
+        for detail in details:
+            if detail in ("PLAN_ADVICE", "ESTIMATED_COST"):
+                raise UnsupportedError(f"EXPLAIN {detail} is not supported: plans here carry no cost")
+            if detail not in ("CHANGELOG_MODE", "VERBOSE"):
                 raise UnsupportedError(
                     f"EXPLAIN {detail} is not supported", hint="EXPLAIN CHANGELOG_MODE or EXPLAIN VERBOSE"
                 )
-            if detail in ("PLAN_ADVICE", "ESTIMATED_COST"):
-                raise UnsupportedError(f"EXPLAIN {detail} is not supported: plans here carry no cost")
-        text = pipeline.explain(roots, self._physical_options(), statement.details)
-        return TableResult(Schema.of([Field("result", STRING())]), rows=[[text]])
+        context = self.bind_context()
+        roots = [pipeline.bind_root(s, context) for s in statements]
+        return pipeline.explain(roots, self._physical_options(), details)
 
     # -- jobs ------------------------------------------------------------------------------------------------------
     def jobs(self) -> list[Job]:
@@ -400,15 +380,17 @@ class TableEnvironment:
         """A job by id or name. Raises CatalogError for an unknown one."""
         return self._jobs.get(id_or_name)
 
-    def _job_statement(self, statement: ShowJobs | DescribeJob | StopJob) -> TableResult:
-        if isinstance(statement, StopJob):
+    def _job_statement(self, statement: stmt.ShowJobs | stmt.DescribeJob | stmt.StopJob) -> TableResult:
+        if isinstance(statement, stmt.StopJob):
             if statement.savepoint:
                 raise UnsupportedError(
                     "STOP JOB … WITH SAVEPOINT is not supported yet", hint="STOP JOB 'id' [WITH DRAIN]"
                 )
             self._jobs.get(statement.job).stop(drain=statement.drain)
             return _ok()
-        jobs = [self._jobs.get(statement.job)] if isinstance(statement, DescribeJob) else self._jobs.all()
+        jobs = (
+            [self._jobs.get(statement.job)] if isinstance(statement, stmt.DescribeJob) else self._jobs.all()
+        )
         names = ["job id", "job name", "status", "start time"]
         schema = Schema.of([Field(n, STRING()) for n in names])
         rows = [[j.id, j.name, j.status, _time_text(j.started_ms)] for j in jobs]
@@ -417,8 +399,8 @@ class TableEnvironment:
     # -- tables from Python ----------------------------------------------------------------------------------------
     def sql_query(self, sql: str) -> Table:
         """A query as a Table: run it with ``execute()``, or name it with ``create_temporary_view``."""
-        statement = parse_statement(sql)
-        if not isinstance(statement, Query):
+        statement = stmt.parse_statement(sql)
+        if not isinstance(statement, stmt.Query):
             raise ValidationError("sql_query takes a SELECT", hint="use execute_sql for other statements")
         schema = pipeline.bind_query(statement.ast, sql, self.bind_context()).schema
         return Table(self, sql, schema)
@@ -426,7 +408,7 @@ class TableEnvironment:
     def from_arrow(self, data: Any, name: str | None = None, *, watermark: str | None = None) -> Table:
         """An in-process table over Arrow data, pandas, polars, or anything with ``__arrow_c_stream__``.
 
-        ``watermark``: ``"ts"``, or ``"ts AS ts - INTERVAL '5' SECOND"``. The table is bounded: it holds just these rows.
+        ``watermark``: ``"ts"``, or ``"ts AS ts - INTERVAL '5' SECOND"``. The table is bounded: it holds these rows.
         """
         name = name or f"arrow_{next(_names)}"
         self._register(name, data, watermark=watermark, bounded=True)
@@ -449,39 +431,14 @@ class TableEnvironment:
         return self._register(name, schema, watermark=watermark, bounded=False)
 
     def _register(self, name: str, data: Any, *, watermark: str | None, bounded: bool) -> InProcessTable:
-        from .runtime.connectors.in_process import InProcessTable, as_arrow, schema_of
+        made = python_tables.define(self.catalog.resolve([name]), data, watermark=watermark, bounded=bounded)
+        self.catalog.create(pipeline.check_expressions(made, self.bind_context()))
+        assert isinstance(made.data, InProcessTable)
+        return made.data
 
-        arrow = (
-            None
-            if isinstance(data, Schema)
-            or (type(data).__module__ == "pyarrow.lib" and type(data).__name__ == "Schema")
-            else as_arrow(data)
-        )
-        schema = data if isinstance(data, Schema) else schema_of(data if arrow is None else arrow.schema)
-        table = InProcessTable(schema)
-        if arrow is not None:
-            table.append(arrow)
-        if bounded:
-            table.finish()
-        spec = _watermark(watermark)
-        columns = tuple(
-            Column(
-                f.name,
-                replace(f.type, precision=min(f.type.precision, 3))
-                if spec and f.name == spec.column
-                else f.type,
-            )
-            for f in schema
-        )
-        path = self.catalog.resolve([name])
-        options = {"connector": "in-process", "bounded": str(bounded).lower()}
-        definition = TableDefinition(path, columns, options, watermark=spec, temporary=True, data=table)
-        self.catalog.create(pipeline.check_expressions(definition, self.bind_context()))
-        return table
-
-    def create_statement_set(self) -> StatementSetBuilder:
+    def create_statement_set(self) -> StatementSet:
         """Collect INSERTs into one job that shares its sources."""
-        return StatementSetBuilder(self)
+        return StatementSet(self)
 
     def list_tables(self) -> list[str]:
         """Tables and views of the current database."""
@@ -504,68 +461,6 @@ class TableEnvironment:
             _open_sessions.discard(self)
 
 
-class Table:
-    """A query with a name for its columns; nothing runs until ``execute``."""
-
-    def __init__(self, env: TableEnvironment, sql: str, schema: Schema) -> None:
-        self._env = env
-        self.sql = sql
-        self.schema = schema
-
-    def get_schema(self) -> Schema:
-        return self.schema
-
-    def execute(self) -> TableResult:
-        """Run the query."""
-        return self._env.execute_sql(self.sql)
-
-    def execute_insert(self, table: str) -> TableResult:
-        """Run the query into a table."""
-        return self._env.execute_sql(f"INSERT INTO {table} {self.sql}")
-
-    def to_arrow(self) -> Any:
-        """The final table of a bounded query."""
-        return self.execute().to_arrow()
-
-    def to_pandas(self) -> Any:
-        """The final table of a bounded query as a pandas DataFrame."""
-        return self.execute().to_pandas()
-
-    def explain(self, *details: str) -> str:
-        return self._env.explain_sql(self.sql, *details)
-
-
-class StatementSetBuilder:
-    """INSERTs of one job."""
-
-    def __init__(self, env: TableEnvironment) -> None:
-        self._env = env
-        self._inserts: list[Insert] = []
-
-    def add_insert_sql(self, sql: str) -> StatementSetBuilder:
-        """Add an INSERT statement; it is checked now and runs with ``execute``."""
-        statement = parse_statement(sql)
-        if not isinstance(statement, Insert):
-            raise ValidationError("a statement set takes INSERT statements only")
-        pipeline.bind_root(statement, self._env.bind_context())
-        self._inserts.append(statement)
-        return self
-
-    def add_insert(self, target: str, table: Table) -> StatementSetBuilder:
-        """Add ``INSERT INTO target`` of a Table."""
-        return self.add_insert_sql(f"INSERT INTO {target} {table.sql}")
-
-    def execute(self) -> TableResult:
-        """Start one job for all of them."""
-        if not self._inserts:
-            raise ValidationError("the statement set holds no INSERT")
-        return self._env._insert(self._inserts)
-
-    def explain(self, *details: str) -> str:
-        roots = [pipeline.bind_root(s, self._env.bind_context()) for s in self._inserts]
-        return pipeline.explain(roots, self._env._physical_options(), details)
-
-
 def _scans(node: l.LogicalNode) -> list[l.Scan]:
     return [node] if isinstance(node, l.Scan) else [s for i in node.inputs for s in _scans(i)]
 
@@ -580,14 +475,6 @@ def _ok() -> TableResult:
 
 def _result(made: StatementResult) -> TableResult:
     return TableResult(made.schema, rows=made.rows, message=made.message)
-
-
-def _watermark(text: str | None) -> WatermarkSpec | None:
-    if text is None:
-        return None
-    column, _, expression = text.partition(" AS ")
-    column = column.strip().strip("`")
-    return WatermarkSpec(column, expression.strip() or f"`{column}`")
 
 
 def _time_text(ms: int) -> str:

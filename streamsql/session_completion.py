@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .catalog.connectors import CONNECTORS, FORMATS
 from .catalog.table import TableDefinition, ViewDefinition
 from .errors import StreamSqlError
 
@@ -41,14 +42,10 @@ class Completion:
         return self._env.functions.names()
 
     def connectors(self) -> list[str]:
-        from .catalog.connectors import CONNECTORS
-
         return sorted(CONNECTORS)
 
     def options(self, connector: str) -> list[tuple[str, str]]:
         """Option keys of a connector with their meaning; those of its formats under their prefix."""
-        from .catalog.connectors import CONNECTORS, FORMATS
-
         descriptor = CONNECTORS.get(connector)
         if descriptor is None:
             return []
