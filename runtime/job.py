@@ -139,6 +139,7 @@ class Job:
         return True
 
     def is_alive(self) -> bool:
+        """Whether the job has not ended yet."""
         return not self._done.is_set()
 
     def on_end(self, listener: Callable[[Job], None]) -> None:

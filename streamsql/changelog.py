@@ -72,6 +72,7 @@ class Row(tuple[Any, ...]):
         return self.kind
 
     def as_dict(self) -> dict[str, Any]:
+        """Values by column name."""
         return dict(zip(self.names, self, strict=True))
 
     def __getattr__(self, name: str) -> Any:

@@ -22,6 +22,7 @@ class Field:
     time: str | None = None
 
     def renamed(self, name: str) -> Field:
+        """The field under another name."""
         return replace(self, name=name)
 
     def describe_type(self) -> str:
@@ -38,14 +39,17 @@ class Schema:
 
     @classmethod
     def of(cls, fields: Iterable[Field | tuple[str, DataType]]) -> Schema:
+        """A schema of fields, or of names with types."""
         return cls(tuple(f if isinstance(f, Field) else Field(*f) for f in fields))
 
     @property
     def names(self) -> list[str]:
+        """The names in order."""
         return [f.name for f in self.fields]
 
     @property
     def types(self) -> list[DataType]:
+        """The types in order."""
         return [f.type for f in self.fields]
 
     def index(self, name: str) -> int:
@@ -56,10 +60,12 @@ class Schema:
         raise KeyError(name)
 
     def get(self, name: str) -> Field | None:
+        """The first field with that name; None where there is none."""
         return next((f for f in self.fields if f.name == name), None)
 
     @property
     def arrow(self) -> pa.Schema:
+        """The same as an Arrow schema."""
         return pa.schema([pa.field(f.name, f.type.arrow) for f in self.fields])
 
     def __len__(self) -> int:

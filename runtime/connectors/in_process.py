@@ -1,7 +1,7 @@
 """Tables that live in the program: rows handed in from Python, read by any number of jobs.
 
-``env.from_arrow`` and ``env.create_in_process_table`` make them. Rows are held once, as the Arrow batches that were handed in;
-every reader keeps its own position (a count of rows), so a table can be read many times and from the middle.
+``env.from_arrow`` and ``env.create_in_process_table`` make them. Rows are held once, as the Arrow batches that were
+handed in; every reader keeps its own position (a count of rows), so a table can be read many times and from the middle.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class InProcessTable:
     def append(self, data: Any, weights: Weights | None = None) -> None:
         """Add rows: Arrow, pandas, polars, or anything with ``__arrow_c_stream__``; columns are matched by name.
 
-        ``weights``: +1 per inserted, −1 per deleted row; all inserted if not given. Raises ValidationError where a column is
-        missing or does not convert, or the table is finished.
+        ``weights``: +1 per inserted, −1 per deleted row; all inserted if not given. Raises ValidationError where a
+        column is missing or does not convert, or the table is finished.
         """
         rows = self._conformed(as_arrow(data))
         if weights is not None and len(weights) != rows.num_rows:
@@ -54,7 +54,11 @@ class InProcessTable:
             offset = 0
             for batch in rows.to_batches():
                 if batch.num_rows:
-                    part = None if weights is None else np.asarray(weights[offset : offset + batch.num_rows], np.int64)
+                    part = (
+                        None
+                        if weights is None
+                        else np.asarray(weights[offset : offset + batch.num_rows], np.int64)
+                    )
                     self._batches.append(ChangelogBatch(batch, part))
                     self._starts.append(self._rows)
                     self._rows += batch.num_rows
@@ -89,10 +93,12 @@ class InProcessTable:
 
     @property
     def finished(self) -> bool:
+        """Whether nothing more will come."""
         return self._finished
 
     @property
     def num_rows(self) -> int:
+        """How many rows were appended."""
         return self._rows
 
     def read(self, position: int, max_rows: int) -> tuple[ChangelogBatch | None, int, bool]:
@@ -116,10 +122,12 @@ class InProcessTable:
             return ChangelogBatch.concat(taken), end, self._finished and end >= self._rows
 
     def add_waker(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` after every append, from the thread that appends."""
         with self._lock:
             self._wakers.append(wake)
 
     def remove_waker(self, wake: Callable[[], None]) -> None:
+        """Undo :meth:`add_waker`."""
         with self._lock:
             if wake in self._wakers:
                 self._wakers.remove(wake)
@@ -207,7 +215,8 @@ def as_arrow(data: Any) -> pa.Table:
     if isinstance(data, list) and data and isinstance(data[0], dict):
         return pa.Table.from_pylist(data)
     raise ValidationError(
-        f"cannot read rows from {type(data).__name__}", hint="hand in an Arrow table, a pandas or polars frame, or a list of dicts"
+        f"cannot read rows from {type(data).__name__}",
+        hint="hand in an Arrow table, a pandas or polars frame, or a list of dicts",
     )
 
 
