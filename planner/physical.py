@@ -16,6 +16,7 @@ from streamsql.schema import Schema
 
 from .expressions import AggregateCall, Expr
 from .logical import Unnest, WindowSpec
+from .windows import WindowClock
 
 Key = tuple[int, ...] | None
 
@@ -162,11 +163,13 @@ class Correlate(PhysicalNode):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GroupAggregate(PhysicalNode):
-    """GROUP BY without windows. ``window_end``: which of the keys is the end of a window, and so frees the state."""
+    """GROUP BY without windows. ``window_end``: which of the keys is the end of a window of ``clock``, and so
+    frees the state."""
 
     keys: tuple[int, ...]
     calls: tuple[AggregateCall, ...]
     window_end: int | None = None
+    clock: WindowClock = field(default_factory=WindowClock)
 
     name = "GroupAggregate"
 
@@ -185,7 +188,7 @@ class WindowAggregate(PhysicalNode):
     """GROUP BY a window and ``keys``.
 
     Either ``window`` assigns the windows from a time column, or ``attached`` = (window_start, window_end) columns of
-    the input hold them. ``bounds``: per output column ``start``, ``end``, ``time``, or None for the next of keys and
+    the input hold them, completed by ``clock``. ``bounds``: per output column ``start``, ``end``, ``time``, or None for the next of keys and
     calls.
     """
 
@@ -194,6 +197,7 @@ class WindowAggregate(PhysicalNode):
     bounds: tuple[str | None, ...]
     window: WindowSpec | None = None
     attached: tuple[int, int] | None = None
+    clock: WindowClock = field(default_factory=WindowClock)
 
     name = "WindowAggregate"
 

@@ -153,7 +153,7 @@ class _Converter:
                 return below
         return self._attached(node, keys)
 
-    def _group(self, node: l.Aggregate, window_end: int | None = None) -> p.PhysicalNode:
+    def _group(self, node: l.Aggregate, window_end: int | None = None) -> p.GroupAggregate:
         source = self.convert(node.input)
         return p.GroupAggregate(
             schema=node.schema,
@@ -167,7 +167,7 @@ class _Converter:
 
     def _early(self, node: l.Aggregate, keys: Mapping[int, WindowColumns]) -> p.PhysicalNode:
         end = next(k for k, c in keys.items() if c.role == "end")
-        grouped = self._group(node, window_end=node.keys.index(end))
+        grouped = replace(self._group(node, window_end=node.keys.index(end)), clock=keys[end].clock)
         origin = keys[end].origin
         if isinstance(origin, l.WindowTable) and origin.window.kind in ("TUMBLE", "HOP"):
             # the start of a window gives its end, so the key is shorter by one
@@ -245,6 +245,7 @@ class _Converter:
             bounds=tuple(bounds),
             window=window,
             attached=attached,
+            clock=next(c.clock for c in keys.values() if c.role == "end"),
         )
 
     def _unnest(self, node: l.Unnest) -> p.PhysicalNode:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import logical as l
 from .expressions import InputRef
+
+
+@dataclass(frozen=True)
+class WindowClock:
+    """What completes a window: the watermark, or the clock where ``proctime``. Its columns are wall-clock in ``zone``."""
+
+    zone: str = "UTC"
+    proctime: bool = False
 
 
 @dataclass(frozen=True)
@@ -14,6 +22,7 @@ class WindowColumns:
 
     role: str
     origin: l.LogicalNode
+    clock: WindowClock
 
 
 _ROLES = ("start", "end", "time")
@@ -23,7 +32,8 @@ def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
     """Column → what part of which window it is."""
     if isinstance(node, l.WindowTable):
         first = len(node.input.schema)
-        return {first + i: WindowColumns(role, node) for i, role in enumerate(_ROLES)}
+        clock = WindowClock(node.window.zone, node.window.proctime)
+        return {first + i: WindowColumns(role, node, clock) for i, role in enumerate(_ROLES)}
     if isinstance(node, l.Project):
         below = window_columns(node.input)
         return {
@@ -38,10 +48,14 @@ def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
         below = window_columns(node.input)
         passed = {i: below[k] for i, k in enumerate(node.keys) if k in below}
         if {"start", "end"} <= {c.role for c in passed.values()}:
-            return {i: WindowColumns(c.role, node) for i, c in passed.items()}
+            return {i: replace(c, origin=node) for i, c in passed.items()}
         return {}
     if isinstance(node, l.Union):
         parts = [window_columns(i) for i in node.inputs]
-        shared = {i: c for i, c in parts[0].items() if all(i in o and o[i].role == c.role for o in parts[1:])}
-        return {i: WindowColumns(c.role, node) for i, c in shared.items()}
+        shared = {
+            i: c
+            for i, c in parts[0].items()
+            if all(i in o and (o[i].role, o[i].clock) == (c.role, c.clock) for o in parts[1:])
+        }
+        return {i: replace(c, origin=node) for i, c in shared.items()}
     return {}

@@ -20,6 +20,7 @@ from .build_aggregates import (
 from .build_calc import Fusion, weight_column, what
 from .engine import internal_schema
 from .operators.base import Operator
+from .operators.expiry import WindowExpiry
 from .operators.group_aggregate import DistinctArgs, GroupAggregate, GroupAggregateConfig
 from .operators.group_recompute import GroupRecompute, GroupRecomputeConfig
 
@@ -68,7 +69,7 @@ def _incremental(node: p.GroupAggregate, fusion: Fusion) -> Operator:
         upsert=node.mode is ChangelogMode.UPSERT,
         what=what(node),
         distinct=tuple(_distinct(g, step, accumulators) for g in groups),
-        expire_column=node.window_end,
+        expiry=None if node.window_end is None else _expiry(node, node.window_end),
     )
     return GroupAggregate(config, accumulators)
 
@@ -130,9 +131,13 @@ def _recompute(node: p.GroupAggregate, fusion: Fusion) -> Operator:
         weighted=source.updating,
         upsert=node.mode is ChangelogMode.UPSERT,
         what=what(node),
-        window_end=None if node.window_end is None else node.keys[node.window_end],
+        expiry=None if node.window_end is None else _expiry(node, node.keys[node.window_end]),
     )
     return GroupRecompute(config)
+
+
+def _expiry(node: p.GroupAggregate, column: int) -> WindowExpiry:
+    return WindowExpiry(column, node.clock.zone, node.clock.proctime)
 
 
 def _hash(columns: Sequence[str]) -> str:

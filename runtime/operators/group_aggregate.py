@@ -13,7 +13,7 @@ touched group, never per group known. A global aggregate emits nothing before it
 bounded input it emits the row of the empty set, as batch does (Flink does not).
 
 State: key → row count and accumulators; DISTINCT adds (key, value) → count. Freed when the group's row count is 0, and, where
-``expire_column`` names a window end among the keys, when the watermark passes it.
+``expiry`` names a window end among the keys, when that window is complete.
 
 Source: Flink's GroupAggFunction (2.x).
 """
@@ -36,6 +36,7 @@ from ..state.key_index import KeyIndex
 from ..state.scalars import Scalars
 from ..state.slot_column import SlotColumn
 from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
+from .expiry import ExpiringSlots, WindowExpiry
 
 ORDINAL = "i"
 """Name of the arrival-order column offered to FIRST_VALUE and LAST_VALUE."""
@@ -69,7 +70,7 @@ class GroupAggregateConfig:
     upsert: bool
     what: str
     distinct: tuple[DistinctArgs, ...] = ()
-    expire_column: int | None = None
+    expiry: WindowExpiry | None = None
 
 
 class GroupAggregate(Operator):
@@ -97,10 +98,13 @@ class GroupAggregate(Operator):
         head = [pa.field("h", pa.uint64()), *keys]
         output = pa.schema([*head, pa.field("n", pa.int64()), pa.field("o", pa.int64()), *partials])
         self._partial = ctx.engine.fragment(c.sql, {"input": schema}, output, c.what)
-        self._distinct = [_DistinctValues(ctx, i, d, schema, head, c.what) for i, d in enumerate(c.distinct)]
+        self._distinct = [
+            _DistinctValues(ctx, i, d, schema, head, c.what, c.expiry) for i, d in enumerate(c.distinct)
+        ]
         self._index = ctx.state("keys", KeyIndex(list(c.key_types)))
         self._rows = ctx.state("rows", SlotColumn(pa.int64()))
         self._flags = ctx.state("flags", Scalars())
+        self._expiring = ExpiringSlots(self._index, c.expiry) if c.expiry is not None else None
         for i, accumulator in enumerate(self._accumulators):
             if isinstance(accumulator, RowCount):
                 accumulator.share(self._rows)
@@ -117,8 +121,8 @@ class GroupAggregate(Operator):
                 out.append(changes)
         if not self.config.key_types and time.watermark == MAX_WATERMARK and not self._flags.get("emitted"):
             out.append(self._empty_row())
-        if self.config.expire_column is not None and time.watermark > time.watermark_before:
-            self._expire(time.watermark)
+        if self._expiring is not None:
+            self._expire(self._expiring, time)
         return ChangelogBatch.concat(out)
 
     def _apply(self, batch: ChangelogBatch, time: StepTime) -> ChangelogBatch | None:
@@ -131,7 +135,9 @@ class GroupAggregate(Operator):
         partial = self._drop_late(partial, time)
         n_keys = len(c.key_types)
         keys = partial.columns[1 : 1 + n_keys]
-        slots, _ = self._index.lookup_or_insert(numpy(partial.column(0), np.uint64), keys)
+        slots, inserted = self._index.lookup_or_insert(numpy(partial.column(0), np.uint64), keys)
+        if self._expiring is not None:
+            self._expiring.add(slots[inserted])
         before = self._rows.values(slots).astype(np.int64)
         known = before > 0
         old = [a.result(slots) for a in self._accumulators]
@@ -202,38 +208,23 @@ class GroupAggregate(Operator):
         )
 
     # -- windows that emit before they are complete --------------------------------------------------------------
-    def _window_end_ms(self, keys: pa.Array) -> Slots:
-        return keys.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(zero_copy_only=False) // 1000
-
     def _drop_late(self, partial: pa.RecordBatch, time: StepTime) -> pa.RecordBatch:
-        column = self.config.expire_column
-        if column is None:
+        expiry = self.config.expiry
+        if expiry is None:
             return partial
-        ends = self._window_end_ms(partial.column(1 + column))
-        late = ends - 1 <= time.watermark_before
+        late = expiry.last_ms(partial.column(1 + expiry.column)) <= expiry.completed(time)[0]
         if late.any():
-            dropped = numpy(partial.column(1 + len(self.config.key_types)), np.int64)[late].sum()
-            self.ctx.metrics.num_late_records_dropped += int(abs(dropped))
+            dropped = numpy(partial.column(1 + len(self.config.key_types)), np.int64)[late]
+            self.ctx.metrics.num_late_records_dropped += int(np.abs(dropped).sum())
             partial = partial.filter(pa.array(~late))
-        for end in np.unique(ends[~late]):
-            self._open_windows.setdefault(int(end), None)
         return partial
 
-    @property
-    def _open_windows(self) -> dict[int, None]:
-        windows: dict[int, None] = self.__dict__.setdefault("_windows", {})
-        return windows
-
-    def _expire(self, watermark: int) -> None:
-        due = [end for end in self._open_windows if end - 1 <= watermark]
-        if not due:
-            return
-        assert self.config.expire_column is not None
-        slots = self._index.live_slots()
-        ends = self._window_end_ms(self._index.keys(slots)[self.config.expire_column])
-        self._free(slots[ends - 1 <= watermark])
-        for end in due:
-            del self._open_windows[end]
+    def _expire(self, expiring: ExpiringSlots, time: StepTime) -> None:
+        assert self.config.expiry is not None
+        _, until = self.config.expiry.completed(time)
+        self._free(expiring.pop(until))
+        for distinct in self._distinct:
+            distinct.expire(until)
 
     def content(self) -> pa.Table:
         slots = self._index.live_slots()
@@ -263,6 +254,7 @@ class _DistinctValues:
         schema: pa.Schema,
         head: list[pa.Field],
         what: str,
+        expiry: WindowExpiry | None,
     ) -> None:
         self.args = args
         values = [pa.field(f"v{i}", t) for i, t in enumerate(args.value_types)]
@@ -272,26 +264,42 @@ class _DistinctValues:
         types = [f.type for f in head[1:]] + list(args.value_types)
         self._index = ctx.state(f"d{number}.values", KeyIndex(types))
         self._count = ctx.state(f"d{number}.count", SlotColumn(pa.int64()))
+        self._expiring = ExpiringSlots(self._index, expiry) if expiry is not None else None
+
+    def expire(self, until: int) -> None:
+        """Forget the values of windows that are complete."""
+        assert self._expiring is not None
+        self._forget(self._expiring.pop(until))
+
+    def _forget(self, slots: Slots) -> None:
+        self._count.clear(slots)
+        self._index.remove(slots)
 
     def apply(self, rows: pa.RecordBatch, groups: KeyIndex, accumulators: Sequence[Accumulator]) -> None:
         found = self._fragment.run(input=rows)
         if found.num_rows == 0:
             return
         k = self._n_keys
+        group_slots = groups.lookup(numpy(found.column(0), np.uint64), found.columns[1 : 1 + k])
+        known = group_slots >= 0  # a late row has no group
+        if not known.all():
+            found, group_slots = found.filter(pa.array(known)), group_slots[known]
         keys, values = found.columns[1 : 1 + k], found.columns[2 + k : -1]
-        slots, _ = self._index.lookup_or_insert(numpy(found.column(1 + k), np.uint64), [*keys, *values])
+        slots, inserted = self._index.lookup_or_insert(
+            numpy(found.column(1 + k), np.uint64), [*keys, *values]
+        )
+        if self._expiring is not None:
+            self._expiring.add(slots[inserted])
         before = self._count.values(slots).astype(np.int64)
         self._count.add(slots, numpy(found.column(found.num_columns - 1), np.int64), unique=True)
         after = self._count.values(slots).astype(np.int64)
         sign = (after > 0).astype(np.int64) - (before > 0).astype(np.int64)
         gone = after == 0
         if gone.any():
-            self._count.clear(slots[gone])
-            self._index.remove(slots[gone])
+            self._forget(slots[gone])
         moved = np.flatnonzero(sign)
         if not len(moved):
             return
-        group_slots = groups.lookup(numpy(found.column(0), np.uint64), keys)
         for position, value in self.args.calls:
             self._feed(
                 accumulators[position], group_slots, sign, moved, None if value is None else values[value]

@@ -27,6 +27,7 @@ from ..state.hashing import hash_columns
 from ..state.run_store import RunProbe, RunStore
 from ..state.scalars import Scalars
 from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
+from .expiry import WindowExpiry
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class GroupRecomputeConfig:
     """``prepare_sql`` makes the kept rows from ``{input}`` (None: they are the input).
 
     ``group_sql``: over ``{input}`` with ``g`` (group number), ``c0 …``, ``i`` (arrival order), one row a live copy; yields ``g``
-    and the output columns. ``keys``: key columns of the kept rows, also the first output columns. ``window_end``: the kept
-    rows' column that holds the end of a window; its groups are freed when the watermark passes it.
+    and the output columns. ``keys``: key columns of the kept rows, also the first output columns. ``expiry``: the kept
+    rows' column that holds the end of a window; its groups are freed when that is complete.
     """
 
     prepare_sql: str | None
@@ -47,7 +48,7 @@ class GroupRecomputeConfig:
     weighted: bool
     upsert: bool
     what: str
-    window_end: int | None = None
+    expiry: WindowExpiry | None = None
 
 
 class GroupRecompute(Operator):
@@ -69,7 +70,7 @@ class GroupRecompute(Operator):
         self._group = ctx.engine.fragment(
             c.group_sql, {"input": grouped}, pa.schema([pa.field("g", pa.int64()), *c.output]), c.what
         )
-        self._rows = ctx.state("rows", RunStore(c.rows, c.keys, timed=c.window_end is not None))
+        self._rows = ctx.state("rows", RunStore(c.rows, c.keys, timed=c.expiry is not None))
         self._flags = ctx.state("flags", Scalars())
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
@@ -84,8 +85,9 @@ class GroupRecompute(Operator):
         if not self.config.keys and time.watermark == MAX_WATERMARK and not self._flags.get("emitted"):
             self._flags.set("emitted", 1)
             out.append(ChangelogBatch(self._empty(), np.ones(1, np.int64)))
-        if self.config.window_end is not None and time.watermark > time.watermark_before:
-            self._rows.drop_until(min(time.watermark, MAX_WATERMARK - 1))
+        if self.config.expiry is not None:
+            _, until = self.config.expiry.completed(time)
+            self._rows.drop_until(min(until, MAX_WATERMARK - 1))
         return ChangelogBatch.concat(out)
 
     def _prepared(self, batch: ChangelogBatch | None) -> ChangelogBatch | None:
@@ -97,19 +99,14 @@ class GroupRecompute(Operator):
 
     def _on_time(self, batch: ChangelogBatch, time: StepTime) -> ChangelogBatch:
         """Drop and count rows of windows that have passed."""
-        if self.config.window_end is None:
+        expiry = self.config.expiry
+        if expiry is None:
             return batch
-        late = self._times(batch.rows) <= time.watermark_before
+        late = expiry.last_ms(batch.rows.column(expiry.column)) <= expiry.completed(time)[0]
         if not late.any():
             return batch
         self.ctx.metrics.num_late_records_dropped += int(late.sum())
         return batch.take(np.flatnonzero(~late))
-
-    def _times(self, rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
-        """The last millisecond of each row's window."""
-        assert self.config.window_end is not None
-        ends = rows.column(self.config.window_end).cast(pa.timestamp("us")).cast(pa.int64())
-        return numpy(ends, np.int64) // 1000 - 1
 
     def _apply(self, batch: ChangelogBatch) -> ChangelogBatch | None:
         keys = [batch.rows.column(k) for k in self.config.keys]
@@ -118,7 +115,8 @@ class GroupRecompute(Operator):
         probe_hashes = hashes[touched]
         probe_keys = [k.take(pa.array(touched)) for k in keys]
         before = self._rows.probe(probe_hashes, probe_keys, consolidate=True)
-        times = self._times(batch.rows) if self.config.window_end is not None else None
+        expiry = self.config.expiry
+        times = None if expiry is None else expiry.last_ms(batch.rows.column(expiry.column))
         rows = pa.RecordBatch.from_arrays(batch.rows.columns, schema=self.config.rows)
         self._rows.append(hashes, rows, batch.weight_array(), times=times)
         after = self._rows.probe(probe_hashes, probe_keys, consolidate=True)

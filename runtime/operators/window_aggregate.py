@@ -100,8 +100,7 @@ class WindowAggregate(Operator):
             self._accumulate(inputs[0], before)
         if after <= before:
             return None
-        if self.config.proctime:
-            self._flags.set("fired", after)
+        self._flags.set("fired", after)
         return self._fire(before, after)
 
     # -- rows in ---------------------------------------------------------------------------------------------------

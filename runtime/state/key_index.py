@@ -144,6 +144,10 @@ class KeyIndex(State):
         """All slots that hold a key, ascending."""
         return np.flatnonzero(self._live[: self._capacity])
 
+    def is_live(self, slots: I64) -> Bools:
+        """True where a slot holds a key."""
+        return np.asarray(self._live[slots])
+
     def _mixed(self, hashes: U64) -> U64:
         return mixed(hashes) if self._columns else np.zeros(len(hashes), np.uint64)
 

@@ -1,0 +1,357 @@
+"""Random queries over random tables, as hypothesis strategies: everything the streaming planner supports, composed.
+
+A :class:`Relation` is a query text with what further queries need to know of it: column kinds, whether it is updated,
+its time attribute, its window columns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from .tables import MILLIS, RETRACT, UPSERT, Input, table
+
+KINDS = {
+    "int": pa.int32(),
+    "big": pa.int64(),
+    "double": pa.float64(),
+    "decimal": pa.decimal128(9, 3),
+    "text": pa.string(),
+    "bool": pa.bool_(),
+    "time": MILLIS,
+}
+NUMBERS = ("int", "big", "double", "decimal")
+
+VALUES: dict[str, Sequence[object]] = {
+    "int": (0, 1, 2, 7, -5),
+    "big": (0, 1, -3, 10**12),
+    "double": (0.0, 0.25, -2.75, 1e3, 0.1),
+    "decimal": tuple(Decimal(x) for x in ("0.000", "1.250", "-3.005", "99.999")),
+    "text": ("a", "b", "", "ü"),
+    "bool": (True, False),
+}
+
+SIZES = (0, 1, 2, 5, 9, 16)
+"""Rows a table has. Its cells come from a seed: hypothesis shrinks the size, and tables stay dense."""
+
+DELAY_S = 4
+
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+
+def cell(rng: random.Random, kind: str) -> object:
+    """A value of a kind; one in five is NULL, and times fall into one minute."""
+    if kind == "time":
+        return rng.randrange(120) / 2
+    return None if rng.random() < 0.2 else rng.choice(VALUES[kind])
+
+
+def events(name: str = "t") -> st.SearchStrategy[Input]:
+    """Rows with every type and an event time, in an order in which none is late."""
+    kinds = {"i": "int", "l": "big", "f": "double", "d": "decimal", "s": "text", "b": "bool", "ts": "time"}
+
+    def made(size: int, seed: int) -> Input:
+        rng = random.Random(seed)
+        rows = [[cell(rng, k) for k in kinds.values()] for _ in range(size)]
+        found = Input(name, table({c: KINDS[k] for c, k in kinds.items()}, *rows), "ts", DELAY_S)
+        return found.shuffled(seed)
+
+    return st.builds(made, st.sampled_from(SIZES), st.integers(0, 9999))
+
+
+def changes() -> st.SearchStrategy[Input]:
+    """A retracting changelog ``c``: only rows that are there are deleted."""
+
+    def made(size: int, seed: int) -> Input:
+        rng = random.Random(seed)
+        log: list[tuple[int, tuple[object, ...]]] = []
+        alive: list[tuple[object, ...]] = []
+        for _ in range(size):
+            if alive and rng.random() < 0.45:
+                log.append((-1, alive.pop(rng.randrange(len(alive)))))
+            else:
+                alive.append(tuple(cell(rng, k) for k in ("int", "double", "text")))
+                log.append((+1, alive[-1]))
+        rows = table({"i": KINDS["int"], "f": KINDS["double"], "s": KINDS["text"]}, *(r for _, r in log))
+        return Input("c", rows, weights=tuple(w for w, _ in log), mode=RETRACT)
+
+    return st.builds(made, st.sampled_from(SIZES), st.integers(0, 9999))
+
+
+def upserts() -> st.SearchStrategy[Input]:
+    """An upsert changelog ``p`` by key ``id``; deletions of absent keys and repetitions included."""
+
+    def made(size: int, seed: int) -> Input:
+        rng = random.Random(seed)
+        log = [
+            (rng.choice((1, 1, -1)), rng.randrange(4), cell(rng, "int"), cell(rng, "text"))
+            for _ in range(size)
+        ]
+        rows = table({"id": KINDS["int"], "i": KINDS["int"], "s": KINDS["text"]}, *(r[1:] for r in log))
+        return Input("p", rows, weights=tuple(r[0] for r in log), mode=UPSERT, key=("id",))
+
+    return st.builds(made, st.sampled_from(SIZES), st.integers(0, 9999))
+
+
+# -- relations -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Relation:
+    """``sql`` yields ``columns`` (name, kind). ``ordered``: its order of arrival is that of batch mode too."""
+
+    sql: str
+    columns: tuple[tuple[str, str], ...]
+    updating: bool = False
+    ordered: bool = False
+    time: str | None = None
+    window: tuple[str, str] | None = None
+
+    def of_kind(self, *kinds: str) -> list[str]:
+        return [n for n, k in self.columns if k in kinds]
+
+    def kind(self, name: str) -> str:
+        return dict(self.columns)[name]
+
+
+T = Relation(
+    "SELECT * FROM t",
+    (
+        ("i", "int"),
+        ("l", "big"),
+        ("f", "double"),
+        ("d", "decimal"),
+        ("s", "text"),
+        ("b", "bool"),
+        ("ts", "time"),
+    ),
+    ordered=True,
+    time="ts",
+)
+U = replace(T, sql="SELECT * FROM u")
+C = Relation("SELECT * FROM c", (("i", "int"), ("f", "double"), ("s", "text")), updating=True)
+P = Relation("SELECT * FROM p", (("id", "int"), ("i", "int"), ("s", "text")), updating=True)
+
+
+class Builder:
+    """Draws one query; names are numbered within it, so that equal draws give equal text."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        self.names = itertools.count()
+
+    def pick(self, *choices: object) -> object:
+        return self.draw(st.sampled_from(choices))
+
+    def name(self) -> str:
+        return f"x{next(self.names)}"
+
+    # -- expressions -----------------------------------------------------------------------------------------------
+    def number(self, r: Relation, depth: int = 2) -> str:
+        """A numeric expression. Kinds mix freely; the types are the planner's business."""
+        columns = r.of_kind("int", "big", "double", "decimal")
+        leaves = [*columns, "1", "2", "0.5", "CAST(NULL AS INT)"]
+        if depth == 0 or self.draw(st.integers(0, 2)) == 0:
+            return str(self.pick(*leaves))
+        a, b = self.number(r, depth - 1), self.number(r, depth - 1)
+        made = [
+            f"({a} + {b})", f"({a} - {b})", f"(-{a})", f"ABS({a})", f"COALESCE({a}, {b})",
+            f"CASE WHEN {self.condition(r, depth - 1)} THEN {a} ELSE {b} END", f"NULLIF({a}, {b})",
+            f"CAST({a} AS DOUBLE)",
+        ]  # fmt: skip
+        return str(self.pick(*made))
+
+    def text(self, r: Relation) -> str:
+        columns = r.of_kind("text")
+        leaf = str(self.pick(*columns, "'a'", "'z'"))
+        return str(self.pick(leaf, leaf, f"UPPER({leaf})", f"({leaf} || 'x')", f"COALESCE({leaf}, 'none')"))
+
+    def condition(self, r: Relation, depth: int = 2) -> str:
+        if depth > 0 and self.draw(st.integers(0, 2)) == 0:
+            a, b = self.condition(r, depth - 1), self.condition(r, depth - 1)
+            return str(self.pick(f"({a} AND {b})", f"({a} OR {b})", f"(NOT {a})"))
+        n = [f"{self.number(r, 1)} {self.pick('<', '>=', '=', '<>')} {self.number(r, 0)}"]
+        n += [f"{c} IS {self.pick('', 'NOT ')}NULL" for c, _ in r.columns[:3]]
+        n += [f"{c} IS TRUE" for c in r.of_kind("bool")] + [f"{c} = 'a'" for c in r.of_kind("text")]
+        n += [f"{c} IN ('a', 'b')" for c in r.of_kind("text")] + [
+            f"{c} BETWEEN 1 AND 7" for c in r.of_kind("int")
+        ]
+        n += [f"{c} > TIMESTAMP '2024-01-01 00:00:20'" for c in r.of_kind("time")]
+        return str(self.pick(*n))
+
+    # -- queries ---------------------------------------------------------------------------------------------------
+    def source(self) -> Relation:
+        found = self.pick(T, T, T, U, C, P)
+        assert isinstance(found, Relation)
+        return found
+
+    def relation(self, depth: int) -> Relation:
+        if depth == 0:
+            return self.source()
+        forms: list[Callable[[int], Relation]] = [
+            self.project,
+            self.group,
+            self.group,
+            self.windowed,
+            self.windowed,
+        ]
+        forms += [self.union, self.distinct]
+        form = self.pick(*forms)
+        assert callable(form)
+        made = form(depth)
+        assert isinstance(made, Relation)
+        return made
+
+    def where(self, r: Relation) -> str:
+        return f" WHERE {self.condition(r)}" if self.draw(st.booleans()) else ""
+
+    def project(self, depth: int) -> Relation:
+        r = self.relation(depth - 1)
+        keep = [n for n, _ in r.columns if n in (r.time, *(r.window or ())) or self.draw(st.booleans())]
+        items = [(f"{n} AS {self.name()}", r.kind(n), n) for n in keep]
+        items.append((f"{self.number(r)} AS {self.name()}", "number", ""))
+        if self.draw(st.booleans()):
+            items.append((f"{self.text(r)} AS {self.name()}", "text", ""))
+        renamed = {old: sql.rsplit(" AS ", 1)[1] for sql, _, old in items if old}
+        columns = tuple((sql.rsplit(" AS ", 1)[1], kind) for sql, kind, _ in items)
+        sql = f"SELECT {', '.join(i[0] for i in items)} FROM ({r.sql}){self.where(r)}"
+        window = (renamed[r.window[0]], renamed[r.window[1]]) if r.window else None
+        time = renamed[r.time] if r.time else None
+        return replace(r, sql=sql, columns=columns, time=time, window=window)
+
+    def union(self, depth: int) -> Relation:
+        a, b = self.relation(depth - 1), self.relation(depth - 1)
+        kinds = [k for k in ("int", "text", "time") if a.of_kind(k) and b.of_kind(k)]
+        timed = a.time is not None and b.time is not None and self.draw(st.booleans())
+        sides = []
+        names = [self.name() for _ in range(len(kinds) + 2)]
+        for r in (a, b):
+            items = [
+                str(self.pick(*r.of_kind(k))) if k != "time" or not timed else str(r.time) for k in kinds
+            ]
+            if not kinds:
+                items = ["1"]
+            sides.append(", ".join(f"{e} AS {n}" for e, n in zip(items, names, strict=False)))
+        columns = tuple(zip(names, kinds or ["int"], strict=False))
+        time = names[kinds.index("time")] if timed and "time" in kinds else None
+        sql = f"SELECT {sides[0]} FROM ({a.sql}) UNION ALL SELECT {sides[1]} FROM ({b.sql})"
+        return Relation(sql, columns, a.updating or b.updating, time=time)
+
+    def distinct(self, depth: int) -> Relation:
+        r = self.relation(depth - 1)
+        keep = [n for n, _ in r.columns if self.draw(st.booleans())] or [r.columns[0][0]]
+        items = [(n, self.name(), r.kind(n)) for n in keep]
+        sql = f"SELECT DISTINCT {', '.join(f'{n} AS {m}' for n, m, _ in items)} FROM ({r.sql}){self.where(r)}"
+        return Relation(sql, tuple((m, k) for _, m, k in items), updating=r.updating)
+
+    def calls(self, r: Relation) -> list[tuple[str, str]]:
+        """Aggregate calls with the kind of their result."""
+        return [self.call(r) for _ in range(self.draw(st.integers(1, 3)))]
+
+    def call(self, r: Relation) -> tuple[str, str]:
+        numbers = r.of_kind(*NUMBERS)
+        number = self.number(r, 1) if self.draw(st.booleans()) or not numbers else str(self.pick(*numbers))
+        column, kind = self.draw(st.sampled_from(r.columns))
+        distinct = str(self.pick("", "", "DISTINCT "))
+        made = [
+            ("COUNT(*)", "big"), (f"COUNT({distinct}{column})", "big"), (f"SUM({distinct}{number})", "number"),
+            (f"AVG({distinct}{number})", "number"), (f"MIN({column})", kind), (f"MAX({column})", kind),
+            (f"MAX({number})", "number"), (f"COUNT({distinct}{number})", "big"),
+            (f"VAR_POP(CAST({number} AS DOUBLE))", "double"),
+        ]  # fmt: skip
+        if r.of_kind("text"):
+            made.append((f"LISTAGG(DISTINCT {self.pick(*r.of_kind('text'))})", "text"))
+        if r.ordered:
+            made += [(f"FIRST_VALUE({column})", kind), (f"LAST_VALUE({column})", kind)]
+            made += [(f"LISTAGG({c}, '-')", "text") for c in r.of_kind("text")[:1]]
+        call, result = self.draw(st.sampled_from(made))
+        if self.draw(st.integers(0, 3)) == 0:
+            call += f" FILTER (WHERE {self.condition(r, 1)})"
+        return call, result
+
+    def keys(self, r: Relation) -> list[str]:
+        choices = [n for n, _ in r.columns if n != r.time and n not in (r.window or ())]
+        return [n for n in choices if self.draw(st.integers(0, 2)) == 0][:3]
+
+    def group(self, depth: int) -> Relation:
+        """GROUP BY; by the input's window where it has one and the draw says so."""
+        r = self.relation(depth - 1)
+        window = r.window if r.window and self.draw(st.booleans()) else None
+        return self.aggregate(r, f"({r.sql})", [*(window or ()), *self.keys(r)], window)
+
+    def aggregate(
+        self,
+        r: Relation,
+        source: str,
+        keys: Sequence[str],
+        window: tuple[str, str] | None,
+        time: str | None = None,
+    ) -> Relation:
+        kinds = dict(r.columns) | dict.fromkeys((*(window or ()), time or ""), "time")
+        items = [(k, self.name(), kinds[k]) for k in keys] + [(c, self.name(), k) for c, k in self.calls(r)]
+        grouping = f" GROUP BY {', '.join(keys)}" if keys else ""
+        having = (
+            f" HAVING COUNT(*) > {self.draw(st.integers(0, 2))}" if self.draw(st.integers(0, 3)) == 0 else ""
+        )
+        body = ", ".join(f"{e} AS {n}" for e, n, _ in items)
+        sql = f"SELECT {body} FROM {source}{self.where(r)}{grouping}{having}"
+        renamed = {e: n for e, n, _ in items}
+        return Relation(
+            sql,
+            tuple((n, k) for _, n, k in items),
+            updating=window is None,
+            time=renamed[time] if time else None,
+            window=(renamed[window[0]], renamed[window[1]]) if window else None,
+        )
+
+    def windowed(self, depth: int) -> Relation:
+        """A window table function, alone or aggregated."""
+        r = self.relation(depth - 1)
+        if r.time is None:
+            r = T
+        kind = str(self.pick("TUMBLE", "HOP", "CUMULATE", "SESSION"))
+        inner = (
+            f"({r.sql})"
+            if r.window is None
+            else f"(SELECT {', '.join(n for n, _ in r.columns)} FROM ({r.sql}))"
+        )
+        partition = ""
+        if kind == "SESSION":
+            if r.updating:
+                return self.group(depth)
+            keys = self.keys(r)[:1]
+            partition = f" PARTITION BY {keys[0]}" if keys else ""
+            lengths = f"INTERVAL '{self.pick(1, 4, 10)}' SECOND"
+        else:
+            step = int(self.draw(st.sampled_from([2, 5, 10])))
+            times = 1 if kind == "TUMBLE" else int(self.draw(st.sampled_from([1, 2, 3])))
+            sizes = [step] if kind == "TUMBLE" else [step, step * times]
+            lengths = ", ".join(f"INTERVAL '{s}' SECOND" for s in sizes)
+            lengths += str(self.pick("", "", ", INTERVAL '1' SECOND", ", INTERVAL '-3' SECOND"))
+        source = f"TABLE({kind}(TABLE {inner}{partition}, DESCRIPTOR({r.time}), {lengths}))"
+        window = ("window_start", "window_end")
+        if self.draw(st.integers(0, 3)) == 0:
+            names = [self.name() for _ in range(3)]
+            appended = ", ".join(f"{c} AS {n}" for c, n in zip((*window, "window_time"), names, strict=True))
+            kept = [n for n, _ in r.columns if n != r.time]
+            sql = f"SELECT {', '.join([*kept, appended])} FROM {source}{self.where(r)}"
+            columns = (*((n, r.kind(n)) for n in kept), *((n, "time") for n in names))
+            return Relation(
+                sql, columns, r.updating, ordered=False, time=names[2], window=(names[0], names[1])
+            )
+        time = "window_time" if self.draw(st.booleans()) else None
+        keys = [*window, *([time] if time else []), *self.keys(r)]
+        return self.aggregate(r, source, keys, window, time)
+
+
+@st.composite
+def queries(draw: st.DrawFn, depth: int = 3) -> str:
+    """The text of a query over tables t, u, c and p."""
+    return Builder(draw).relation(draw(st.integers(1, depth))).sql
