@@ -102,6 +102,22 @@ def _options(binder: QueryBinder, table: exp.Table) -> dict[str, str]:
     return options
 
 
+_HINTS = {
+    "STATE_TTL": "state without a window is kept for ever",
+    "OPTIONS": "it stands after a table's name: FROM t /*+ OPTIONS('key'='value') */",
+}
+
+
+def refuse_hints(binder: QueryBinder, select: exp.Select) -> None:
+    """Raises UnsupportedError for a hint after SELECT: none of Flink's has an effect here."""
+    found = select.args.get("hint")
+    if found is not None:
+        name = found.expressions[0].name.upper()
+        reason = _HINTS.get(name, "leave it out")
+        position = binder.position(found) or binder.position(select)
+        raise UnsupportedError(f"the hint {name} is not supported", hint=reason, position=position)
+
+
 def check_dynamic_options(enabled: bool, position: Position | None) -> None:
     """Raises ValidationError for an OPTIONS hint where the session does not allow them."""
     if not enabled:

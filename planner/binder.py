@@ -17,7 +17,7 @@ from streamsql.datatypes import INT, DataType, Root, common_type
 from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
-from .bind_from import bind_from
+from .bind_from import bind_from, refuse_hints
 from .bind_groups import GroupBinder, OverBinder, has_aggregate
 from .bind_nodes import cast, cast_to, project, refs, untimed
 from .bind_table import bind_table
@@ -100,6 +100,8 @@ class QueryBinder:
         """The rows of a named table, view or WITH query, and the full parts of its name."""
         parts = [p.name for p in name.parts]
         if len(parts) == 1 and parts[0] in self.context.ctes:
+            if options:
+                raise self.error(name, f"'{parts[0]}' of WITH takes no OPTIONS hint; put it on the table inside")
             cte, context = self.context.ctes[parts[0]]
             node = QueryBinder(context, self.sql).bind(cte.this)
             return self.rename(node, [c.name for c in cte.args["alias"].columns], cte), (parts[0],)
@@ -180,6 +182,7 @@ class QueryBinder:
 
     # -- SELECT ----------------------------------------------------------------------------------------------------
     def _select(self, select: exp.Select) -> LogicalNode:
+        refuse_hints(self, select)
         source, scope = self._from(select)
         where = select.args.get("where")
         if where is not None:
