@@ -20,7 +20,7 @@ from .expressions import sliced
 from .operators.base import Operator
 from .operators.session_window import SessionWindow, SessionWindowConfig
 from .operators.window_aggregate import WindowAggregate, WindowAggregateConfig
-from .windows import SlicedWindow
+from .windows import SlicedWindow, SliceSql
 
 
 def window_table_function(node: p.WindowTableFunction, fusion: Fusion) -> Operator:
@@ -39,8 +39,8 @@ def window_aggregate(node: p.WindowAggregate, fusion: Fusion) -> Operator:
         return _session_aggregate(node, node.window, fusion)
     source = node.inputs[0]
     weighted = source.updating
-    window, slice_sql = _window(node, source.schema, fusion)
-    rows = _SliceRows(fusion.rows(source, [*weight_column(source), "i"]), slice_sql, weighted)
+    window, slices = _window(node, source.schema, fusion)
+    rows = _SliceRows(fusion.rows(source, [*weight_column(source), "i"]), slices, weighted)
     compile_ = fusion.compiler(source.schema)
     partials: list[list[Partial]] = []
     for call in node.calls:
@@ -63,7 +63,7 @@ def window_aggregate(node: p.WindowAggregate, fusion: Fusion) -> Operator:
             weighted=weighted,
             window=window,
             what=what(node),
-            proctime=node.window is not None and node.window.proctime,
+            proctime=node.clock.proctime,
         )
     )
 
@@ -73,8 +73,14 @@ class _SliceRows:
     """The rows of a step as SQL, and the SQL of the slice each falls in."""
 
     sql: str
-    slice: str
+    slices: SliceSql
     weighted: bool
+
+    def grouped(self, items: Sequence[str], by: Sequence[str]) -> str:
+        """The rows grouped by their slice and ``by``; yields the slice's end, then ``items``."""
+        columns = ", ".join([f"{self.slices.number} AS q", *items])
+        grouped = f"SELECT {columns} FROM {self.sql} GROUP BY {', '.join(['q', *by])}"
+        return f"SELECT {self.slices.end} AS slice, * EXCLUDE (q) FROM ({grouped})"
 
     @property
     def count(self) -> str:
@@ -91,12 +97,12 @@ class _Stages:
     partial: pa.Schema
 
 
-def _window(node: p.WindowAggregate, schema: Schema, fusion: Fusion) -> tuple[SlicedWindow, str]:
+def _window(node: p.WindowAggregate, schema: Schema, fusion: Fusion) -> tuple[SlicedWindow, SliceSql]:
     if node.window is not None:
-        return sliced(node.window), fusion.sql.slice_end(node.window, schema)
+        return sliced(node.window), fusion.sql.slice(node.window, schema)
     assert node.attached is not None
     # every window of an earlier window table function is a slice of its own, known by its end
-    return SlicedWindow("TUMBLE", 1, 1, 0, "UTC"), f"epoch_ms(c{node.attached[1]})"
+    return SlicedWindow("TUMBLE", 1, 1, 0, node.clock.zone), SliceSql(f"epoch_ms(c{node.attached[1]})", "q")
 
 
 def _bounds(node: p.WindowAggregate) -> tuple[str | None, ...]:
@@ -135,23 +141,19 @@ def _partial_stages(
         [
             *(pa.field(n, source[k].type.arrow) for n, k in zip(names, keys, strict=True)),
             pa.field("n", pa.int64()),
-            pa.field("o", pa.int64()),
             *(pa.field(n, c.type) for n, c, _ in flat),
         ]
     )
     first = [
-        f"{rows.slice} AS slice",
         "count(*) AS rows",
         *(f"c{k} AS {n}" for n, k in zip(names, keys, strict=True)),
         f"{rows.count} AS n",
-        "min(i) AS o",
         *(f"{c.sql} AS {n}" for n, c, _ in flat),
     ]
     merged = [
         "win",
         *names,
         "sum(n)::BIGINT AS n",
-        "min(o) AS o",
         *(f"{c.merge.format(p=n, next=following)} AS {n}" for n, c, following in flat),
     ]
     values = [
@@ -161,9 +163,9 @@ def _partial_stages(
     merge_sql = f"SELECT {', '.join(merged)} FROM {{input}} GROUP BY {', '.join(['win', *names])}"
     final = ", ".join(["win", *names, *values])
     return _Stages(
-        f"SELECT {', '.join(first)} FROM {rows.sql} GROUP BY {', '.join(['slice', *names])}",
+        rows.grouped(first, names),
         merge_sql,
-        f"SELECT {final} FROM ({merge_sql}) WHERE n > 0 ORDER BY win, o",
+        f"SELECT {final} FROM ({merge_sql}) WHERE n > 0 ORDER BY {', '.join(['win', *names])}",
         partial,
     )
 
@@ -186,7 +188,7 @@ def _row_stages(node: p.WindowAggregate, rows: _SliceRows, fusion: Fusion) -> _S
             pa.field("i", pa.int64()),
         ]
     )
-    first = [f"{rows.slice} AS slice", "count(*) AS rows", *columns, f"{rows.count} AS w", place]
+    first = ["count(*) AS rows", *columns, f"{rows.count} AS w", place]
     items = ["win", *columns, "sum(w)::BIGINT AS w", place]
     merged = f"SELECT {', '.join(items)} FROM {{input}} GROUP BY {', '.join(['win', *by])} HAVING sum(w) <> 0"
     expanded = f"SELECT * EXCLUDE (w), unnest(range(w)) FROM ({merged}) WHERE w > 0"
@@ -194,9 +196,9 @@ def _row_stages(node: p.WindowAggregate, rows: _SliceRows, fusion: Fusion) -> _S
     final = ["win", *(f"c{k} AS k{i}" for i, k in enumerate(keys)), *values]
     final_by = ", ".join(["win", *(f"c{k}" for k in keys)])
     return _Stages(
-        f"SELECT {', '.join(first)} FROM {rows.sql} GROUP BY {', '.join(['slice', *by])}",
+        rows.grouped(first, by),
         merged,
-        f"SELECT {', '.join(final)} FROM ({expanded}) GROUP BY {final_by} ORDER BY win, min(i)",
+        f"SELECT {', '.join(final)} FROM ({expanded}) GROUP BY {final_by} ORDER BY {final_by}",
         partial,
     )
 

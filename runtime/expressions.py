@@ -12,7 +12,7 @@ from streamsql.planner.logical import WindowSpec
 from streamsql.schema import Schema
 
 from .engine import NOW, internal_names
-from .windows import SlicedWindow, local_ms_sql, slice_end_sql
+from .windows import SlicedWindow, SliceSql, local_ms_sql, local_us_sql, slice_end_sql
 
 
 def compile_context(time_zone: str) -> CompileContext:
@@ -68,9 +68,14 @@ class FragmentCompiler:
             return local_ms_sql(now, ltz=True, zone=window.zone)
         return local_ms_sql(column, ltz=bool(schema[window.time_column].type.arrow.tz), zone=window.zone)
 
-    def slice_end(self, window: WindowSpec, schema: Schema) -> str:
-        """SQL of the end of the slice a row falls in."""
-        return slice_end_sql(self.local_time(window, schema), window.slice_ms, window.offset_ms)
+    def slice(self, window: WindowSpec, schema: Schema) -> SliceSql:
+        """SQL of the slice a row falls in."""
+        if window.proctime:
+            local = local_us_sql(self.context.now_sql, ltz=True, zone=window.zone)
+        else:
+            ltz = bool(schema[window.time_column].type.arrow.tz)
+            local = local_us_sql(f"c{window.time_column}", ltz=ltz, zone=window.zone)
+        return SliceSql.of(local, window.slice_ms, window.offset_ms)
 
 
 def sliced(window: WindowSpec) -> SlicedWindow:

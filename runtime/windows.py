@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 MIN_WATERMARK = -(2**63)
 MAX_WATERMARK = 2**63 - 1
 _EPOCH = dt.datetime(1970, 1, 1)
+_YEAR_ZERO_US = 63_000_000_000_000_000
+"""More than the microseconds from year 0 to 1970."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,33 @@ def slice_end_sql(local_ms: str, slice_ms: int, offset_ms: int) -> str:
     """SQL of the slice end of a wall-clock millisecond expression; the remainder is floored for times before 1970."""
     shifted = f"({local_ms} - {offset_ms})" if offset_ms else f"({local_ms})"
     return f"({local_ms} - (({shifted} % {slice_ms}) + {slice_ms}) % {slice_ms} + {slice_ms})"
+
+
+@dataclass(frozen=True)
+class SliceSql:
+    """How a query finds the slice of a row: it groups by ``number`` and turns that, as ``q``, into the ``end`` in ms.
+
+    One division a row: the arithmetic that gives milliseconds is left for the groups. Shifted so that the dividend is
+    positive for every year from 0 on, because DuckDB's ``//`` rounds toward zero.
+    """
+
+    number: str
+    end: str
+
+    @classmethod
+    def of(cls, local_us: str, slice_ms: int, offset_ms: int) -> SliceSql:
+        """Slices over a wall-clock microsecond expression."""
+        slice_us = slice_ms * 1000
+        skipped = _YEAR_ZERO_US // slice_us + 1
+        shift = skipped * slice_us - offset_ms * 1000
+        return cls(
+            f"(({local_us}) + {shift}) // {slice_us}", f"(q - {skipped - 1}) * {slice_ms} + {offset_ms}"
+        )
+
+
+def local_us_sql(column: str, *, ltz: bool, zone: str) -> str:
+    """SQL of the wall-clock microseconds of a time column."""
+    return local_ms_sql(column, ltz=ltz, zone=zone).replace("epoch_ms(", "epoch_us(", 1)
 
 
 def local_ms_sql(column: str, *, ltz: bool, zone: str) -> str:
