@@ -69,8 +69,13 @@ class Health:
             self.failure = self.failure or ConnectorError(f"{self._owner}: {reason(error)}")
         elif error.code() in _NO_TOPIC:
             self.topics_in_doubt = True
-        elif error.code() in _AWAY and self._away is None:
-            self._away = (time.monotonic(), reason(error))
+        elif error.code() in _AWAY:
+            self.on_silence(reason(error))
+
+    def on_silence(self, why: str) -> None:
+        """A request was not answered; what was told first stays."""
+        if self._away is None:
+            self._away = (time.monotonic(), why)
 
     def on_answer(self) -> None:
         """Something came from a broker."""

@@ -138,7 +138,7 @@ class Reader:
         self._health.raise_failure()
         if is_hopeless(exception):
             raise exception
-        self._health.on_error(exception.args[0])
+        self._health.on_silence(exception_reason(exception))
         self._opened.set()
         self._context.wake()
         self._out.wait(PROBE_INTERVAL_S)

@@ -115,7 +115,7 @@ class MessageSender:
                 self.health.raise_failure()
                 if is_hopeless(e):
                     raise ConnectorError(f"{self._owner}: {exception_reason(e)}") from None
-                self.health.on_error(e.args[0])
+                self.health.on_silence(exception_reason(e))
                 return None
             self.health.on_answer()
             if found.error is None and found.partitions:
