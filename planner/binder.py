@@ -101,7 +101,9 @@ class QueryBinder:
         parts = [p.name for p in name.parts]
         if len(parts) == 1 and parts[0] in self.context.ctes:
             if options:
-                raise self.error(name, f"'{parts[0]}' of WITH takes no OPTIONS hint; put it on the table inside")
+                raise self.error(
+                    name, f"'{parts[0]}' of WITH takes no OPTIONS hint; put it on the table inside"
+                )
             cte, context = self.context.ctes[parts[0]]
             node = QueryBinder(context, self.sql).bind(cte.this)
             return self.rename(node, [c.name for c in cte.args["alias"].columns], cte), (parts[0],)
