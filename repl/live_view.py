@@ -8,6 +8,7 @@ scrollback.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable
@@ -114,8 +115,7 @@ class LiveView:
             self._pager.resize(self._body_lines(), len(self._store))
             start, stop = self._pager.window()
             self._page.show(self._store.rows(start, stop))
-        moment = time.localtime(self._clock())
-        self._updated = time.strftime("%H:%M:%S", moment)
+        self._updated = time.strftime("%H:%M:%S", time.localtime(self._clock()))
         if self._app is not None:
             self._app.invalidate()
 
@@ -150,7 +150,8 @@ class LiveView:
         state = self._state()
         counts = result_counts(self._mode, len(self._store), self._store.dropped, self._changes)
         rate = self._rate.of(metrics.records_in if metrics else 0)
-        status = status_line(metrics, state, counts, rate, self._zone)
+        now = dt.datetime.fromtimestamp(self._clock(), self._zone)
+        status = status_line(metrics, state, counts, rate, now)
         prompt = None if self._typed is None else f"Go to page: {self._typed}"
         error = str(self._error) if self._error is not None else None
         return footer(status, metrics.status_lines if metrics else (), error, prompt, self._size()[1])

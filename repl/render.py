@@ -104,8 +104,9 @@ def timestamp(v: dt.datetime, precision: int) -> str:
 MAX_WATERMARK_MS = 2**62  # at or above it the sources have ended
 
 
-def watermark_text(watermark_ms: int | None, zone: dt.tzinfo) -> str:
-    """
+def watermark_text(watermark_ms: int | None, zone: dt.tzinfo, today: dt.date | None = None) -> str:
+    """A watermark in the zone; on the day ``today`` without the date.
+
     >>> watermark_text(0, dt.UTC), watermark_text(None, dt.UTC), watermark_text(2**63 - 1, dt.UTC)
     ('1970-01-01 00:00:00.000', '-', 'end')
     """
@@ -114,7 +115,8 @@ def watermark_text(watermark_ms: int | None, zone: dt.tzinfo) -> str:
     if watermark_ms >= MAX_WATERMARK_MS:
         return "end"
     at = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=watermark_ms)
-    return timestamp(at.astimezone(zone), 3)
+    text = timestamp(at.astimezone(zone), 3)
+    return text[11:] if at.astimezone(zone).date() == today else text
 
 
 def _fraction(microseconds: int, precision: int) -> str:

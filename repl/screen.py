@@ -115,15 +115,19 @@ def result_counts(mode: str, rows: int, dropped: int, changes: int) -> list[str]
 
 
 def status_line(
-    metrics: Metrics | None, state: str, counts: list[str], rows_per_second: float, zone: dt.tzinfo
+    metrics: Metrics | None, state: str, counts: list[str], rows_per_second: float, now: dt.datetime
 ) -> str:
-    """The numbers of the job in one line; unknown lag and absent troubles are left out."""
+    """The numbers of the job in one line; unknown lag and absent troubles are left out.
+
+    ``now`` is in the session's zone.
+    """
+    zone = now.tzinfo or dt.UTC
     parts = [state, *counts]
     if metrics is not None:
         parts.append(f"{rows_per_second:,.0f} rows/s")
         if metrics.lag is not None:
             parts.append(f"lag {metrics.lag:,}")
-        parts.append(f"watermark {watermark_text(metrics.watermark_ms, zone)}")
+        parts.append(f"watermark {watermark_text(metrics.watermark_ms, zone, now.date())}")
         state_bytes = sum(operator.get("stateBytes", 0) for operator in metrics.operators.values())
         troubles = ((metrics.late_records_dropped, "late"), (metrics.bad_records, "unreadable"))
         parts += [f"{count:,} {what}" for count, what in troubles if count]

@@ -13,6 +13,7 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.formatted_text.utils import fragment_list_to_text
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.input.base import PipeInput
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from streamsql.repl.console import Console
@@ -150,8 +151,10 @@ class View:
         drawn = app.renderer.last_rendered_screen if app is not None else None
         if drawn is None:
             return ""
-        lines = [[drawn.data_buffer[y][x].char for x in range(COLUMNS)] for y in range(drawn.height)]
-        return "\n".join("".join(line).rstrip() for line in lines)
+        # get() only: looking up a missing cell would add it, under the feet of the thread that draws
+        rows: list[dict[int, Char]] = [drawn.data_buffer.get(y) or {} for y in range(drawn.height)]
+        cells = [[row.get(x) for x in range(COLUMNS)] for row in rows]
+        return "\n".join("".join(cell.char if cell else " " for cell in line).rstrip() for line in cells)
 
     def written(self) -> int:
         """Characters sent to the terminal."""

@@ -22,7 +22,7 @@ WITH ('connector' = 'datagen', 'rows-per-second' = '50',
 class Program:
     """``streamsql`` in a pty of fixed size, with its own history and configuration folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self._log = io.StringIO()
         environment = {
             **{k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "STREAMSQL_HISTORY")},
@@ -34,7 +34,7 @@ class Program:
         }
         self._child = pexpect.spawn(
             sys.executable,
-            ["-m", "streamsql"],
+            ["-m", "streamsql", *arguments],
             env=environment,
             dimensions=(24, 100),
             encoding="utf-8",

@@ -10,6 +10,8 @@ from streamsql.repl.screen import cut, detail_lines, footer, status_line, table_
 
 from .fake import COUNTS, FakeMetrics, change
 
+NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+
 
 def page(*changes: str) -> Page:
     shown = Page(RowFormatter(COUNTS), 30)
@@ -91,11 +93,13 @@ def test_the_numbers_of_a_job() -> None:
     metrics = FakeMetrics(
         late_records_dropped=2, operators={"a": {"stateBytes": 1500}, "b": {"stateBytes": 500}}
     )
-    assert status_line(metrics, "running", ["3 rows"], 1234.0, dt.UTC) == (
+    assert status_line(metrics, "running", ["3 rows"], 1234.0, NOW) == (
         "running │ 3 rows │ 1,234 rows/s │ lag 7 │ watermark 2023-11-14 22:13:20.000 │ 2 late │ state 2.0 kB"
     )
+    today = dt.datetime(2023, 11, 14, tzinfo=dt.UTC)
+    assert "watermark 22:13:20.000 " in status_line(metrics, "running", ["3 rows"], 1234.0, today)
     nothing = FakeMetrics(watermark_ms=None, lag=None)
-    assert status_line(nothing, "running", ["0 rows"], 0.0, dt.UTC).endswith("0 rows/s │ watermark -")
+    assert status_line(nothing, "running", ["0 rows"], 0.0, NOW).endswith("0 rows/s │ watermark -")
 
 
 def test_title_fills_the_line() -> None:
