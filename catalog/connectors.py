@@ -29,16 +29,42 @@ ERROR_HANDLING = (
     ),
 )
 SCAN_OPTIONS = (
-    ConfigOption("scan.watermark.idle-timeout", "duration", None, "a split without rows for so long is left out of the watermark"),
     ConfigOption(
-        "scan.watermark.emit.strategy", "enum", "on-periodic", choices=("on-periodic", "on-event"),
-        description="watermarks advance at the end of a step in both strategies",
+        "scan.watermark.idle-timeout",
+        "duration",
+        None,
+        "a split without rows for so long is left out of the watermark",
     ),
-    ConfigOption("scan.watermark.alignment.group", "string", None, "splits of tables in one group are kept close in event time"),
-    ConfigOption("scan.watermark.alignment.max-drift", "duration", None, "how far a split may run ahead of the slowest"),
-    ConfigOption("scan.watermark.alignment.update-interval", "duration", 1000, "how often alignment is checked"),
-    ConfigOption("scan.parallelism", "int", None, unsupported="a job runs in one process; start it several times to share partitions"),
-)  # fmt: skip
+    ConfigOption(
+        "scan.watermark.emit.strategy",
+        "enum",
+        "on-periodic",
+        choices=("on-periodic", "on-event"),
+        description="watermarks advance at the end of a step",
+        refused={"on-event": "watermarks advance at the end of a step, not after each row"},
+    ),
+    ConfigOption(
+        "scan.watermark.alignment.group",
+        "string",
+        None,
+        "splits of tables in one group are kept close in event time",
+    ),
+    ConfigOption(
+        "scan.watermark.alignment.max-drift", "duration", None, "how far a split may run ahead of the slowest"
+    ),
+    ConfigOption(
+        "scan.watermark.alignment.update-interval",
+        "duration",
+        1000,
+        "accepted; alignment is checked after every step",
+    ),
+    ConfigOption(
+        "scan.parallelism",
+        "int",
+        None,
+        unsupported="a job runs in one process; start it several times to share partitions",
+    ),
+)
 SINK_OPTIONS = (ConfigOption("sink.parallelism", "int", None, unsupported="a job runs in one process"),)
 
 

@@ -98,6 +98,7 @@ class Job:
         self._requests: deque[Callable[[], None]] = deque()
         self._done = threading.Event()
         self._built = threading.Event()
+        self._full = False  # the last step took all the rows it may: more is probably waiting
         self._steps = 0
         self._rate = 0.0
         self._plan: JobPlan | None = None
@@ -241,7 +242,8 @@ class Job:
                 return "FINISHED" if drain else "CANCELED"
             last = time.monotonic()
             rows = self._step(plan)
-            if rows >= self._rows_max or (rows and len(plan.sources) > 1):
+            self._full = rows >= self._rows_max
+            if self._full or (rows and len(plan.sources) > 1):
                 self._woken = True  # more is probably waiting
             took = time.monotonic() - last
             self._rate = 0.8 * self._rate + 0.2 * (rows / max(took, self._interval_s))
@@ -250,9 +252,8 @@ class Job:
 
     def _await_work(self, plan: JobPlan, last: float) -> None:
         """Sleep until something wakes the job, a timer is due, or it is time to look around."""
-        pause = last + self._interval_s - time.monotonic()
-        if pause > 0 and not self._stopping and self._rows_max > 1:
-            time.sleep(pause)
+        if not self._full:
+            self._pause_until(last + self._interval_s)
         timers = [
             t
             for t in (plan.graph.next_timer_ms(), *(s.next_timer_ms() for s in plan.sources))
@@ -263,6 +264,14 @@ class Job:
             due = self._woken or self._stopping or self._requests
             if not due and not self._wake.wait(wait_ms / 1000):
                 self._rate *= 0.5
+
+    def _pause_until(self, end: float) -> None:
+        """Let rows gather; only a request or the end of the job cuts it short."""
+        while (left := end - time.monotonic()) > 0:
+            with self._wake:
+                if self._stopping or self._requests:
+                    return
+                self._wake.wait(left)
 
     def _step(self, plan: JobPlan) -> int:
         now = self.now_ms()

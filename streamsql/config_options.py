@@ -40,6 +40,14 @@ def _no_ttl(value: Any) -> None:
         )
 
 
+def _no_delay(value: Any) -> None:
+    if value:
+        raise UnsupportedError(
+            "'table.exec.emit.early-fire.delay' above 0 is not supported: every step that changes a window emits it",
+            hint="'streamsql.step.min-interval' is the least time between two steps",
+        )
+
+
 def _positive(value: Any) -> None:
     if value <= 0:
         raise ValueError(f"found {value}, expected a number above 0")
@@ -85,13 +93,15 @@ HONOURED: tuple[ConfigOption, ...] = (
         "table.exec.mini-batch.allow-latency",
         "duration",
         0,
-        "how long rows may wait to be processed together",
+        "how long rows may wait to be processed together: the least time between two steps, where it is "
+        "longer than 'streamsql.step.min-interval'",
     ),
     ConfigOption(
         "table.exec.mini-batch.size",
         "int",
         -1,
-        "how many rows may wait to be processed together; -1 no limit",
+        "a step takes at most so many rows from a source, where it is fewer than 'streamsql.step.max-rows'; "
+        "-1 no limit",
         check=_batch_size,
     ),
     ConfigOption(
@@ -101,7 +111,11 @@ HONOURED: tuple[ConfigOption, ...] = (
         "emit a window's value before it closes, then its updates",
     ),
     ConfigOption(
-        "table.exec.emit.early-fire.delay", "duration", None, "the time between two early values of a window"
+        "table.exec.emit.early-fire.delay",
+        "duration",
+        0,
+        "the time between two early values of a window; 0, the only value, after every step",
+        check=_no_delay,
     ),
     ConfigOption(
         "table.exec.sink.not-null-enforcer",
@@ -168,12 +182,6 @@ HONOURED: tuple[ConfigOption, ...] = (
     ),
     ConfigOption("pipeline.name", "string", None, "the name of the next jobs"),
     ConfigOption(
-        "pipeline.auto-watermark-interval",
-        "duration",
-        200,
-        "the least time between two watermarks of a source; 0 after every step",
-    ),
-    ConfigOption(
         "streamsql.step.min-interval",
         "duration",
         10,
@@ -237,6 +245,12 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         state.backend.local-recovery bool false
         state.storage.fs.memory-threshold memory 20 kb
         state.storage.fs.write-buffer-size int 4096
+        """,
+    ),
+    (
+        "watermarks advance at the end of a step",
+        """
+        pipeline.auto-watermark-interval duration 200 ms
         """,
     ),
     (

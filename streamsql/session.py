@@ -261,7 +261,15 @@ class TableEnvironment:
         """Rows a step: one where every intermediate change is wanted (mini-batch off)."""
         if not self.config.get("table.exec.mini-batch.enabled"):
             return 1
-        return int(self.config.get("streamsql.step.max-rows"))
+        most, batch = self.config.get("streamsql.step.max-rows"), self.config.get("table.exec.mini-batch.size")
+        return int(most if batch == -1 else min(most, batch))
+
+    def _interval_ms(self) -> int:
+        """The least time between two steps."""
+        least = int(self.config.get("streamsql.step.min-interval"))
+        if not self.config.get("table.exec.mini-batch.enabled"):
+            return least
+        return max(least, self.config.get("table.exec.mini-batch.allow-latency"))
 
     @property
     def _batch_mode(self) -> bool:
@@ -302,7 +310,7 @@ class TableEnvironment:
             self._build_options(bounded=bounded),
             queue,
             rows_max=self._rows_max(),
-            interval_ms=self.config.get("streamsql.step.min-interval"),
+            interval_ms=self._interval_ms(),
         )
 
     @staticmethod
