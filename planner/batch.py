@@ -17,6 +17,7 @@ from . import logical as l
 from .compile import compile_aggregate, compile_expr
 from .expressions import AggregateCall, Expr, SortKey
 from .functions.base import CompileContext
+from .sql_parts import floor_ms
 
 Windows = Callable[[l.WindowTable, str, list[str]], str]
 
@@ -112,11 +113,7 @@ class _Writer:
         window, width = node.window, len(node.input.schema)
         time = f"c{window.time_column}"
         tz = node.input.schema[window.time_column].type.root is Root.TIMESTAMP_LTZ
-        ms = (
-            f"epoch_ms(timezone('{window.zone}', {time}))"
-            if tz and window.zone != "UTC"
-            else f"epoch_ms({time})"
-        )
+        ms = floor_ms(f"timezone('{window.zone}', {time})") if tz and window.zone != "UTC" else floor_ms(time)
         by = "".join(f"c{i}, " for i in window.partition)
         partition = f"PARTITION BY {by[:-2]} " if by else ""
         gap = window.size_ms

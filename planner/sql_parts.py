@@ -64,3 +64,15 @@ def cast(sql: str, type_sql: str) -> str:
 def local(sql: str, type_: DataType) -> str:
     """A timestamp as wall-clock time: a TIMESTAMP_LTZ is read in the session zone."""
     return cast(sql, "TIMESTAMP") if type_.root is Root.TIMESTAMP_LTZ else sql
+
+
+YEAR_ZERO_US = 63_000_000_000_000_000
+"""More than the microseconds from year 0 to 1970, and whole milliseconds.
+
+Added before a division it makes DuckDB's ``//``, which rounds toward zero, a floor.
+"""
+
+
+def floor_ms(timestamp: str) -> str:
+    """Epoch milliseconds of a timestamp, rounded down; DuckDB's ``epoch_ms`` rounds to the nearest."""
+    return f"((epoch_us({timestamp}) + {YEAR_ZERO_US}) // 1000 - {YEAR_ZERO_US // 1000})"

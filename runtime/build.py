@@ -17,7 +17,8 @@ from streamsql.changelog import ChangelogMode
 from streamsql.errors import ConfigError, UnsupportedError
 from streamsql.options import Options
 from streamsql.planner import physical as p
-from streamsql.planner.expressions import Expr, substitute
+from streamsql.planner.expressions import Call, Expr, InputRef, Literal, remap, substitute
+from streamsql.planner.sql_parts import floor_ms
 from streamsql.schema import Schema
 
 from .build_calc import Fusion, calc, correlate
@@ -198,8 +199,12 @@ class _Builder:
         expr = self.watermarks.get(id(node))
         if expr is None:
             return None
-        schema = internal_schema(node.schema)
-        sql = f"SELECT epoch_ms({self.sql.expr(expr, node.schema)}) AS c0 FROM {{input}}"
+        column = rising_column(expr)
+        read = node.schema if column is None else Schema((node.schema[column],))
+        if column is not None:
+            expr = remap(expr, {column: 0})
+        schema = internal_schema(read)
+        sql = f"SELECT {floor_ms(self.sql.expr(expr, read))} AS c0 FROM {{input}}"
         output = pa.schema([pa.field("c0", pa.int64())])
         fragment = self.engine.fragment(sql, {"input": schema}, output, f"watermark of {node.table.path}")
         options = node.options.options
@@ -208,7 +213,8 @@ class _Builder:
         declared = options.declares("scan.watermark.alignment.group")
         group = options["scan.watermark.alignment.group"] if declared else None
         idle_ms = self.options.idle_timeout_ms if idle is None else idle
-        return WatermarkPlan(fragment, idle_ms, DEFAULT_MAX_DRIFT_MS if drift is None else drift, group)
+        drift_ms = DEFAULT_MAX_DRIFT_MS if drift is None else drift
+        return WatermarkPlan(fragment, column, idle_ms, drift_ms, group)
 
     # -- sinks -----------------------------------------------------------------------------------------------------
     def _sink(self, node: p.Sink) -> Operator:
@@ -258,3 +264,15 @@ def _option(options: Options, key: str) -> int | None:
     """A duration option in ms; None where it is not given or not declared."""
     value = options[key] if options.declares(key) else None
     return value if isinstance(value, int) else None
+
+
+def rising_column(expr: Expr) -> int | None:
+    """The timestamp column that ``expr`` rises with (``ts``, ``ts - INTERVAL …``), or None where that is not plain."""
+    while True:
+        match expr:
+            case InputRef() if expr.type.is_timestamp:
+                return expr.index
+            case Call() if expr.function.name in ("+", "-") and isinstance(expr.args[1], Literal):
+                expr = expr.args[0]
+            case _:
+                return None

@@ -10,6 +10,7 @@ import pyarrow as pa
 from streamsql.planner import physical as p
 from streamsql.planner.expressions import input_refs
 from streamsql.planner.logical import WindowSpec
+from streamsql.planner.sql_parts import floor_ms
 from streamsql.schema import Schema
 
 from .build_aggregates import Partial, batch_sql, final_sql, needs_order, slice_partials
@@ -102,7 +103,7 @@ def _window(node: p.WindowAggregate, schema: Schema, fusion: Fusion) -> tuple[Sl
         return sliced(node.window), fusion.sql.slice(node.window, schema)
     assert node.attached is not None
     # every window of an earlier window table function is a slice of its own, known by its end
-    return SlicedWindow("TUMBLE", 1, 1, 0, node.clock.zone), SliceSql(f"epoch_ms(c{node.attached[1]})", "q")
+    return SlicedWindow("TUMBLE", 1, 1, 0, node.clock.zone), SliceSql(floor_ms(f"c{node.attached[1]}"), "q")
 
 
 def _bounds(node: p.WindowAggregate) -> tuple[str | None, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,10 +34,13 @@ CATCHING_UP_MS = 1000
 class WatermarkPlan:
     """How a source's watermark is made. ``fragment`` yields one BIGINT column of epoch ms per source row (NULL: none).
 
+    ``column``: where the watermark rises with one timestamp column, that column; ``fragment`` then takes only its
+    highest value per split, as ``c0``, and the step's rows are not evaluated one by one.
     ``idle_ms``: a split without rows so long is left out (0: never). ``max_drift_ms``: see alignment.
     """
 
     fragment: Fragment
+    column: int | None = None
     idle_ms: int = 0
     max_drift_ms: int = DEFAULT_MAX_DRIFT_MS
     alignment_group: str | None = None
@@ -128,16 +132,15 @@ class SourceTask:
             state.last_row_ms, state.idle = now_ms, False
         if self._plan is None:
             return
-        marks = self._plan.fragment.run(input=batch.rows).column(0)
-        if ids is None:
-            best = pc.max(marks).as_py()
-            self._raise(found.splits[0], best)
-            return
-        values = numpy(pc.fill_null(marks, MIN_WATERMARK), np.int64)
-        highest = np.full(len(found.splits), MIN_WATERMARK, np.int64)
-        np.maximum.at(highest, ids, values)
+        if self._plan.column is None:
+            marks = self._plan.fragment.run(input=batch.rows).column(0)
+            best = _highest(marks, ids, len(found.splits))
+        else:
+            times = batch.rows.column(self._plan.column)
+            top = _highest(times.cast(pa.int64()), ids, len(found.splits)).cast(times.type)
+            best = self._plan.fragment.run(input=pa.record_batch([top], names=["c0"])).column(0)
         for i in touched:
-            self._raise(found.splits[i], int(highest[i]))
+            self._raise(found.splits[i], best[i].as_py())
 
     def _raise(self, split: str, mark: int | None) -> None:
         if mark is not None:
@@ -203,6 +206,16 @@ class SourceTask:
             return None
         waiting = [s.last_row_ms for s in self._splits.values() if not s.idle and not s.finished]
         return min((max(t, self._started_ms) + self._plan.idle_ms for t in waiting), default=None)
+
+
+def _highest(values: pa.Array, ids: np.ndarray[Any, np.dtype[np.int32]] | None, splits: int) -> pa.Array:
+    """The highest value per split; NULL for a split without any. Without ``ids`` all rows are of split 0."""
+    if ids is None:
+        top = [pc.max(values).as_py()]
+        return pa.array(top + [None] * (splits - 1), pa.int64())
+    highest = np.full(splits, MIN_WATERMARK, np.int64)
+    np.maximum.at(highest, ids, numpy(pc.fill_null(values, MIN_WATERMARK), np.int64))
+    return pa.array(highest, pa.int64(), mask=highest == MIN_WATERMARK)
 
 
 def align(tasks: Sequence[SourceTask], now_ms: int) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from streamsql.planner.sql_parts import YEAR_ZERO_US, floor_ms
+
 MIN_WATERMARK = -(2**63)
 MAX_WATERMARK = 2**63 - 1
 _EPOCH = dt.datetime(1970, 1, 1)
-_YEAR_ZERO_US = 63_000_000_000_000_000
-"""More than the microseconds from year 0 to 1970."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class SliceSql:
     def of(cls, local_us: str, slice_ms: int, offset_ms: int) -> SliceSql:
         """Slices over a wall-clock microsecond expression."""
         slice_us = slice_ms * 1000
-        skipped = _YEAR_ZERO_US // slice_us + 1
+        skipped = YEAR_ZERO_US // slice_us + 1
         shift = skipped * slice_us - offset_ms * 1000
         return cls(
             f"(({local_us}) + {shift}) // {slice_us}", f"(q - {skipped - 1}) * {slice_ms} + {offset_ms}"
@@ -108,11 +108,13 @@ class SliceSql:
 
 def local_us_sql(column: str, *, ltz: bool, zone: str) -> str:
     """SQL of the wall-clock microseconds of a time column."""
-    return local_ms_sql(column, ltz=ltz, zone=zone).replace("epoch_ms(", "epoch_us(", 1)
+    return f"epoch_us({_local(column, ltz=ltz, zone=zone)})"
 
 
 def local_ms_sql(column: str, *, ltz: bool, zone: str) -> str:
-    """SQL of the wall-clock milliseconds of a time column."""
-    if ltz and zone != "UTC":
-        return f"epoch_ms(timezone('{zone}', {column}))"
-    return f"epoch_ms({column})"
+    """SQL of the wall-clock milliseconds of a time column, rounded down."""
+    return floor_ms(_local(column, ltz=ltz, zone=zone))
+
+
+def _local(column: str, *, ltz: bool, zone: str) -> str:
+    return f"timezone('{zone}', {column})" if ltz and zone != "UTC" else column

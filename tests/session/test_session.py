@@ -289,6 +289,23 @@ def test_processing_time_comes_from_the_clock_of_the_session() -> None:
         assert {v.timestamp() for v in row} == {now / 1000}
 
 
+@pytest.mark.parametrize("mode", ["STREAMING", "BATCH"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT window_end FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY window_start, window_end",
+        "SELECT window_end FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND))",
+    ],
+)
+def test_a_time_just_before_a_boundary_stays_in_its_window(env: TableEnvironment, mode: str, query: str) -> None:
+    """Microseconds are rounded down to milliseconds, also before 1970."""
+    times = [dt.datetime(2024, 1, 1, 0, 0, 0, 999_999), dt.datetime(1969, 12, 31, 23, 59, 59, 999_999)]
+    env.from_arrow(pa.table({"ts": pa.array(times, pa.timestamp("us"))}), "t", watermark="ts")
+    env.execute_sql(f"SET 'execution.runtime-mode' = '{mode}'")
+    ends = sorted(r[0] for r in env.execute_sql(query).collect())
+    assert ends == [dt.datetime(1970, 1, 1), dt.datetime(2024, 1, 1, 0, 0, 1)]
+
+
 # -- functions ---------------------------------------------------------------------------------------------
 
 
