@@ -190,7 +190,7 @@ HONOURED: tuple[ConfigOption, ...] = (
     ConfigOption(
         "streamsql.step.max-rows",
         "int",
-        131_072,
+        262_144,
         "a step takes at most so many rows from a source",
         check=_positive,
     ),

@@ -234,7 +234,7 @@ class TableEnvironment:
             idle_timeout_ms=get("table.exec.source.idle-timeout") or 0,
             not_null=get("table.exec.sink.not-null-enforcer"),
             length=get("table.exec.sink.type-length-enforcer"),
-            batch_rows_max=self._rows_max(),
+            batch_rows_max=min(self._rows_max(), 131_072),
             bounded=bounded,
             find_table=self._find_table,
             register_functions=self._register_functions(),
