@@ -99,7 +99,7 @@ class Fragment:
         what: str,
         clock: Callable[[], None] | None = None,
     ) -> None:
-        self._relation = relation
+        self._relation: Any = relation
         self._inputs = inputs
         self.output = output
         self._what = what

@@ -17,8 +17,9 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints, overload
 
+from .catalog.objects import FunctionDefinition
 from .datatypes import (
     BIGINT,
     BOOLEAN,
@@ -32,10 +33,9 @@ from .datatypes import (
     DataType,
 )
 from .errors import UnsupportedError, ValidationError
-
-if TYPE_CHECKING:
-    from .catalog.objects import FunctionDefinition
-    from .planner.functions import FunctionDef
+from .planner.functions import FunctionDef, user_scalar
+from .planner.parsing import parse_type
+from .planner.typing import data_type
 
 _ANNOTATIONS: dict[Any, DataType] = {
     bool: BOOLEAN(), int: BIGINT(), float: DOUBLE(), str: STRING(), bytes: BYTES(),
@@ -56,6 +56,27 @@ class ScalarFunction:
         return self.function(*args)
 
 
+@overload
+def udf(
+    function: Callable[..., Any],
+    *,
+    result_type: DataType | str | None = None,
+    input_types: Sequence[DataType | str] | None = None,
+    deterministic: bool = True,
+    func_type: str = "general",
+) -> ScalarFunction: ...
+
+
+@overload
+def udf(
+    *,
+    result_type: DataType | str | None = None,
+    input_types: Sequence[DataType | str] | None = None,
+    deterministic: bool = True,
+    func_type: str = "general",
+) -> Callable[[Callable[..., Any]], ScalarFunction]: ...
+
+
 def udf(
     function: Callable[..., Any] | None = None,
     *,
@@ -63,7 +84,7 @@ def udf(
     input_types: Sequence[DataType | str] | None = None,
     deterministic: bool = True,
     func_type: str = "general",
-) -> Any:
+) -> ScalarFunction | Callable[[Callable[..., Any]], ScalarFunction]:
     """Make a Python function callable from SQL; also usable as a decorator.
 
     Types are :class:`DataType` or Flink's texts (``"DECIMAL(10, 2)"``); what is not given is read from annotations.
@@ -85,9 +106,6 @@ def udf(
 def _type(given: DataType | str) -> DataType:
     if isinstance(given, DataType):
         return given
-    from .planner.parsing import parse_type
-    from .planner.typing import data_type
-
     return data_type(parse_type(given), given)
 
 
@@ -99,7 +117,8 @@ def _hints(f: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _annotated_inputs(f: Callable[..., Any]) -> list[DataType]:
-    hints, found = _hints(f), []
+    hints = _hints(f)
+    found: list[DataType] = []
     for name in inspect.signature(f).parameters:
         if hints.get(name) not in _ANNOTATIONS:
             raise ValidationError(
@@ -124,14 +143,11 @@ def as_scalar(callable_: Any) -> ScalarFunction:
     """A :class:`ScalarFunction` as it is, or one made from a plain function's annotations."""
     if isinstance(callable_, ScalarFunction):
         return callable_
-    made: ScalarFunction = udf(callable_)
-    return made
+    return udf(callable_)
 
 
 def planner_function(definition: FunctionDefinition) -> FunctionDef:
     """The planner's record of a user's function."""
-    from .planner.functions import user_scalar
-
     scalar = as_scalar(definition.callable)
     return user_scalar(
         definition.name,

@@ -261,7 +261,10 @@ class TableEnvironment:
         """Rows a step: one where every intermediate change is wanted (mini-batch off)."""
         if not self.config.get("table.exec.mini-batch.enabled"):
             return 1
-        most, batch = self.config.get("streamsql.step.max-rows"), self.config.get("table.exec.mini-batch.size")
+        most, batch = (
+            self.config.get("streamsql.step.max-rows"),
+            self.config.get("table.exec.mini-batch.size"),
+        )
         return int(most if batch == -1 else min(most, batch))
 
     def _interval_ms(self) -> int:
@@ -269,7 +272,7 @@ class TableEnvironment:
         least = int(self.config.get("streamsql.step.min-interval"))
         if not self.config.get("table.exec.mini-batch.enabled"):
             return least
-        return max(least, self.config.get("table.exec.mini-batch.allow-latency"))
+        return max(least, int(self.config.get("table.exec.mini-batch.allow-latency")))
 
     @property
     def _batch_mode(self) -> bool:
