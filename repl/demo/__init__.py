@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str]) -> int:
     """Runs the demo with the arguments after ``demo``; the exit code."""
-    from .command import main as run
+    from .arguments import parser
 
-    return run(argv)
+    args = parser().parse_args(argv)
+    from .command import run
+
+    return run(args)

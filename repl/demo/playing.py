@@ -48,7 +48,7 @@ def playing(bootstrap: str | None, seed: int, *, repeatable: bool, tick_ms: int)
             address, startup = stack.enter_context(MockCluster()).bootstrap, startup_options(None)
         else:
             address, startup = bootstrap, startup_options(int(time.time() * 1000))
-        create_topics(address, partitions())
+        _create_topics(address)
         writer = stack.enter_context(MessageWriter(address))
         feed = Feed(Market(seed, start_ms, tick_ms), writer, now_ms)
         feed.prefill(ticks)
@@ -60,6 +60,14 @@ def playing(bootstrap: str | None, seed: int, *, repeatable: bool, tick_ms: int)
         stack.callback(feed.stop)
         feed.start()
         yield Playing(env, address, feed)
+
+
+def _create_topics(address: str) -> None:
+    try:
+        create_topics(address, partitions())
+    except ConnectorError as error:
+        error.hint = error.hint or "without --bootstrap-servers, the demo brings a Kafka of its own"
+        raise
 
 
 def history_ticks(tick_ms: int) -> int:
