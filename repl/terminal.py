@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -33,7 +33,7 @@ class _Held(io.TextIOBase):
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def held_back() -> Generator[None]:
     """Keeps stdout and stderr away from a full-screen view; what was written appears after it."""
     out, errors = sys.stdout, sys.stderr
     held = _Held()
@@ -74,7 +74,7 @@ class _BesideStatus(io.TextIOBase):
 
 
 @contextmanager
-def beside_status(console: Console) -> Iterator[None]:
+def beside_status(console: Console) -> Generator[None]:
     """While a status line is shown, other writing to stdout stands above it."""
     out = sys.stdout
     sys.stdout = _BesideStatus(out, console)

@@ -3,7 +3,7 @@
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -168,7 +168,7 @@ class View:
 
 
 @contextmanager
-def view(result: FakeResult, mode: str = "table", rows: int = 14) -> Iterator[View]:
+def view(result: FakeResult, mode: str = "table", rows: int = 14) -> Generator[View]:
     with create_pipe_input() as keys:
         shown = View(result, keys, mode, rows)
         shown._thread.start()

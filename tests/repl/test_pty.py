@@ -116,7 +116,9 @@ def test_control_d_leaves(program: Program) -> None:
 
 
 def test_a_finite_query(program: Program) -> None:
-    program.enter("SELECT word, LENGTH(word) AS len FROM (VALUES ('kiwi'), ('日本'), (NULL)) AS t (word);")
+    program.enter(
+        "SELECT word, CHAR_LENGTH(word) AS len FROM (VALUES ('kiwi'), ('日本'), (NULL)) AS t (word);"
+    )
     program.sees("|   kiwi |      4 |")
     program.sees("|   日本 |      2 |")
     program.sees("| <NULL> | <NULL> |")
