@@ -78,22 +78,25 @@ class Harness:
         self._watermarks = dict.fromkeys(self.tables, MIN_WATERMARK)
         self._taken: list[ChangelogBatch] = []
         self._queue = ResultQueue()
+        self.plan = self._plan()
+        scans = [n for n in self.plan.nodes() if isinstance(n, p.TableSourceScan)]
+        self._scans = [n.table.path.name for n in scans]
+        self._schemas = [internal_schema(n.schema) for n in scans]
+        self.key = self.plan.roots[0].inputs[0].upsert_key
         self._built = self._build()
 
-    def _build(self) -> BuiltJob:
+    def _plan(self) -> p.PhysicalPlan:
         catalog = CatalogManager()
         context = BindContext(catalog, FunctionRegistry(), self.options.time_zone)
         for name, table in self.tables.items():
             catalog.create(pipeline.check_expressions(table.define(catalog, name), context))
         statement = parse_statement(self.sql)
         assert isinstance(statement, Query)
-        plan = pipeline.plan([pipeline.bind_root(statement, context)], self.options)
-        self.plan = plan
-        self._scans = [n.table.path.name for n in plan.nodes() if isinstance(n, p.TableSourceScan)]
-        self._schemas = [internal_schema(n.schema) for n in plan.nodes() if isinstance(n, p.TableSourceScan)]
-        self.key = plan.roots[0].inputs[0].upsert_key
+        return pipeline.plan([pipeline.bind_root(statement, context)], self.options)
+
+    def _build(self) -> BuiltJob:
         job = cast("Job", SimpleNamespace(now_ms=lambda: self.now_ms, wake=lambda: None, name="harness"))
-        return build(plan, job, self.build_options, self._queue)
+        return build(self.plan, job, self.build_options, self._queue)
 
     # -- actions ---------------------------------------------------------------------------------------------------
     def push(self, text: str, table: str | None = None, watermark: int | None = None) -> None:
