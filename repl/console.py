@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from typing import TextIO
@@ -90,7 +91,7 @@ class Console:
         terminal."""
         if not is_tty(self.messages):
             return
-        columns = os.get_terminal_size(self.messages.fileno()).columns
+        columns = shutil.get_terminal_size().columns
         shown = text[: max(columns - 1, 0)]
         self.messages.write("\r" + shown.ljust(min(self._status_width, columns - 1)))
         self.messages.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamsql.errors import StreamSqlError
 from streamsql.planner.highlight import tokens
@@ -26,16 +26,22 @@ class Placed:
     text: str
     line: int
     column: int
+    whole: str
 
     def padded(self) -> str:
         """The statement with empty lines before it, so that an error's position is one in the whole text."""
         return "\n" * (self.line - 1) + " " * (self.column - 1) + self.text
 
+    def relocate(self, error: BaseException) -> None:
+        """Lets an error about the padded statement show the line of the whole text."""
+        if isinstance(error, StreamSqlError) and error.position and error.position.sql == self.padded():
+            error.position = replace(error.position, sql=self.whole)
+
 
 def placed_statements(text: str) -> list[Placed]:
     """The statements of a text, without their semicolons."""
     return [
-        Placed(part, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        Placed(part, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at), text)
         for part, at in split_statements(text)
     ]
 
@@ -54,8 +60,15 @@ class Runner:
         self._printer = printer
         self._show_query = show_query
 
-    def run(self, sql: str) -> Shown:
+    def run(self, statement: Placed) -> Shown:
         """Executes one statement and shows its answer. Errors are the caller's."""
+        try:
+            return self._run(statement.padded())
+        except StreamSqlError as error:
+            statement.relocate(error)
+            raise
+
+    def _run(self, sql: str) -> Shown:
         started = time.monotonic()
         update = first_word(sql) in UPDATES
         if update:

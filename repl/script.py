@@ -47,6 +47,7 @@ def run_init(env: Environment, console: Console, file: str) -> None:
                 )
             env.execute_sql(statement.padded()).close()
         except StreamSqlError as error:
+            statement.relocate(error)
             error.message = where(name, statement, error) + error.message
             raise
 
@@ -79,10 +80,10 @@ def run_statements(env: Environment, console: Console, text: str, output: str) -
 
 
 def _run(runner: Runner, name: str, text: str) -> int:
-    statement = Placed("", 1, 1)
+    statement = Placed("", 1, 1, "")
     try:
         for statement in placed_statements(text):
-            shown = runner.run(statement.padded())
+            shown = runner.run(statement)
             if shown.signal is not None:
                 return 128 + shown.signal
     except BrokenPipeError:

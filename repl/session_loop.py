@@ -87,7 +87,7 @@ class Shell:
             return
         try:
             for statement in placed_statements(text):
-                shown = self._runner.run(statement.padded())
+                shown = self._runner.run(statement)
                 self.write("")
                 if shown.signal is not None:
                     break

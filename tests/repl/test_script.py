@@ -54,10 +54,10 @@ def test_the_line_of_an_error_is_that_of_the_file() -> None:
                 "no such table", position=Position.at(sql, sql.index("nowhere"), sql.index("nowhere") + 6)
             )
 
-    run = Run(Strict(), "\n\nSELECT *\n  FROM nowhere;")
+    run = Run(Strict(), "\n\nSELECT *\n  FROM nowhere; -- why")
     assert run.notices.getvalue().splitlines() == [
         "[ERROR] job.sql:4: no such table",
-        "line 4:   FROM nowhere",
+        "line 4:   FROM nowhere; -- why",
         "               ^^^^^^^",
     ]
 
