@@ -109,8 +109,14 @@ class Job:
     # -- for the client --------------------------------------------------------------------------------------------
     def start(self) -> Job:
         """Start the thread and wait until the job is built. Raises what building raised (topic missing, bad option)."""
-        self._thread.start()
-        self._built.wait()
+        try:
+            self._thread.start()
+            self._built.wait()
+        except BaseException:  # Ctrl-C, or SIGTERM: nobody would know of the job any more
+            self.cancel_nowait()
+            if self._thread.ident is not None:
+                self._done.wait()
+            raise
         if self._build_error is not None:
             raise self._build_error
         return self
