@@ -44,8 +44,7 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
                     position=binder.position(source),
                 )
             node, path = binder.relation(source, _options(binder, source))
-            bound = _aliased(binder, source, node, default=path[-1], path=path)
-            return _nested_joins(binder, bound, source)
+            return _aliased(binder, source, node, default=path[-1], path=path)
         case exp.Subquery():
             inner = source.this
             if isinstance(inner, exp.Table | exp.Subquery) and inner.args.get("joins"):
@@ -54,7 +53,7 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
                     _aliased(binder, source, node, default="") if source.args.get("alias") else (node, scope)
                 )
             node = binder.bind(inner)
-            return _nested_joins(binder, _aliased(binder, source, node, default=""), source)
+            return _aliased(binder, source, node, default="")
         case exp.Values():
             return _aliased(binder, source, binder.bind(source), default="")
         case exp.Unnest():
@@ -67,10 +66,6 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
             raise UnsupportedError(
                 f"{type(source).__name__} in FROM is not supported", position=binder.position(source)
             )
-
-
-def _nested_joins(binder: QueryBinder, bound: Bound, source: exp.Expr) -> Bound:
-    return bound
 
 
 def _aliased(

@@ -39,6 +39,14 @@ def to_physical(
     return _Converter(options, memo).convert(root)
 
 
+_REFUSED: dict[type[l.LogicalNode], str] = {
+    l.Join: "a join in a streaming query",
+    l.Sort: "ORDER BY or LIMIT in a streaming query",
+    l.Over: "an OVER aggregate in a streaming query",
+    l.SetOperation: "INTERSECT or EXCEPT in a streaming query",
+}
+
+
 class _Converter:
     def __init__(self, options: PhysicalOptions, memo: dict[str, p.PhysicalNode]) -> None:
         self.options = options
@@ -51,7 +59,10 @@ class _Converter:
         if digest not in self.memo:
             method = getattr(self, f"_{type(node).__name__.lower()}", None)
             if method is None:
-                raise UnsupportedError(*_refusal(node))
+                raise UnsupportedError(
+                    f"{_REFUSED.get(type(node), type(node).__name__)} is not supported yet",
+                    hint="batch mode can, over tables that end: SET 'execution.runtime-mode' = 'BATCH'",
+                )
             self.memo[digest] = method(node)
         return self.memo[digest]
 
@@ -313,17 +324,3 @@ def _project_key(key: p.Key, exprs: tuple[Expr, ...]) -> p.Key:
         return None
     place = {e.index: i for i, e in reversed(list(enumerate(exprs))) if isinstance(e, InputRef)}
     return tuple(place[k] for k in key) if all(k in place for k in key) else None
-
-
-def _refusal(node: l.LogicalNode) -> tuple[str]:
-    what: dict[type[l.LogicalNode], str] = {
-        l.Join: "a join in a streaming query",
-        l.Sort: "ORDER BY or LIMIT in a streaming query",
-        l.Over: "an OVER aggregate in a streaming query",
-        l.SetOperation: "INTERSECT or EXCEPT in a streaming query",
-    }
-    found = what.get(type(node), type(node).__name__)
-    return (
-        f"{found} is not supported yet; it works in batch mode (SET 'execution.runtime-mode'='batch') "
-        "and over finite tables",
-    )
