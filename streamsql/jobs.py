@@ -65,6 +65,7 @@ class Jobs:
             self._jobs[job.id] = running
         if queue is not None:
             job.on_end(lambda _: queue.wake())
+            job.release = queue.release
         try:
             job.start()
         except BaseException:

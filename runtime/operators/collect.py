@@ -21,12 +21,13 @@ class ResultQueue:
         self._batches: deque[ChangelogBatch] = deque()
         self._rows = 0
         self._closed = False
+        self._released = False
         self._changed = threading.Condition()
 
     def put(self, batch: ChangelogBatch) -> None:
         """Called by the job; waits while the queue is full, unless the client has gone."""
         with self._changed:
-            while self._rows >= QUEUE_ROWS_MAX and not self._closed:
+            while self._rows >= QUEUE_ROWS_MAX and not self._closed and not self._released:
                 self._changed.wait()
             if not self._closed:
                 self._batches.append(batch)
@@ -44,6 +45,12 @@ class ResultQueue:
             self._rows -= batch.num_rows
             self._changed.notify_all()
             return batch
+
+    def release(self) -> None:
+        """The job is to stop: nothing waits for room any more; what is there stays to be taken."""
+        with self._changed:
+            self._released = True
+            self._changed.notify_all()
 
     def wake(self) -> None:
         with self._changed:

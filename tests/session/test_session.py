@@ -221,6 +221,21 @@ def test_dml_sync_waits(env: TableEnvironment) -> None:
     assert sink.num_rows == 3
 
 
+def test_a_job_whose_client_does_not_read_can_be_stopped(
+    env: TableEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamsql.runtime.operators.collect.QUEUE_ROWS_MAX", 10)
+    env.config.set("streamsql.step.max-rows", "5")
+    env.from_arrow(pa.table({"a": range(1000)}), "t")
+    result = env.execute_sql("SELECT a FROM t")
+    assert result.job is not None
+    job = result.job
+    wait_until(lambda: job.metrics().records_in >= 10)
+    assert not job.wait(0.1), "the job waits for its client"
+    env.execute_sql(f"STOP JOB '{job.id}'")
+    assert job.status == "CANCELED"
+
+
 # -- running jobs as tables --------------------------------------------------------------------------------
 
 
