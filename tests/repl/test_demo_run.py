@@ -14,6 +14,7 @@ from streamsql.repl.demo.market import Market, Message
 from streamsql.repl.demo.playing import SEEDED_START_MS, playing
 from streamsql.repl.demo.queries import EXAMPLES
 from streamsql.repl.demo.topics import MARKET_TOPICS, partitions
+from streamsql.repl.runner import placed_statements
 from tests.kafka.client import Cluster
 from tests.project import ROOT
 from tests.repl.test_pty import CONTROL_C, Program
@@ -133,6 +134,20 @@ def test_each_table_shows_its_topic() -> None:
         result = market.env.execute_sql("SELECT * FROM hype_by_word")
         assert next(result.collect()).as_dict().keys() == {"word", "gibbed", "coins", "last_seen"}
         result.close()
+
+
+def test_what_the_page_says_to_try() -> None:
+    page = (ROOT / "docs" / "demo.md").read_text()
+    statements = placed_statements(page.partition("```sql\n")[2].partition("```")[0])
+    assert len(statements) == 7
+    with playing(None, SEED, repeatable=True, tick_ms=1000) as market:
+        for statement in statements:
+            result = market.env.execute_sql(statement.text)
+            assert len(next(result.collect())) > 0
+            result.close()
+        told = market.env.execute_sql("SELECT text FROM gibber_gibbs WHERE id = 'me'")
+        assert next(told.collect()).as_dict() == {"text": "my banana"}
+        told.close()
 
 
 def test_windows_over_topics_with_idle_partitions_end() -> None:
