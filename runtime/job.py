@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 OnBadRecords = Callable[[Sequence[BadRecord]], None]
 
+REQUEST_TIMEOUT_S = 30
+"""A live query waits so long for the step in hand: longer than any step should take, shorter than for ever."""
+
 IDLE_CHECK_MS = 500
 """How often a job without input looks at its sources' status and flushes: nothing else polls."""
 
@@ -88,6 +91,8 @@ class Job:
         self.now_ms = now_ms
         self.started_ms = now_ms()
         self.statement = ""
+        self.release: Callable[[], None] = lambda: None
+        """Frees a step that waits for its client; set by who reads the results."""
         self._build = build
         self._rows_max = step_rows_max
         self._interval_s = step_interval_ms / 1000
@@ -124,8 +129,8 @@ class Job:
     def stop(self, *, drain: bool = False) -> None:
         """End the job; with ``drain`` the watermark goes to the maximum first, which fires every window. Waits."""
         with self._wake:
-            self._stopping, self._drain, self._woken = True, drain, True
-            self._wake.notify_all()
+            self._drain = drain
+        self.cancel_nowait()
         if threading.current_thread() is not self._thread:
             self._done.wait()
 
@@ -134,6 +139,7 @@ class Job:
         with self._wake:
             self._stopping, self._woken = True, True
             self._wake.notify_all()
+        self.release()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end; False after the timeout. Raises JobError where the job failed."""
@@ -184,7 +190,13 @@ class Job:
             self._requests.append(run)
             self._woken = True
             self._wake.notify_all()
-        return future.result()
+        try:
+            return future.result(REQUEST_TIMEOUT_S)
+        except TimeoutError:
+            raise JobError(
+                f"job '{self.name}' has not ended its step within {REQUEST_TIMEOUT_S} s",
+                hint="its client may not be reading the result; close that query, or ask again",
+            ) from None
 
     def metrics(self) -> JobMetrics:
         """A reading of the counters; after the end the last one."""
@@ -287,7 +299,6 @@ class Job:
             edges.append(source.step(self._rows_max, now))
             if source.bad_records and i in plan.on_bad_records:
                 plan.on_bad_records[i](source.bad_records)
-                source.bad_records = []
         align(plan.sources, now)
         plan.engine.set_now(now)
         plan.graph.step(edges, now)
@@ -350,7 +361,7 @@ class Job:
             ),
             steps=self._steps,
             late_records_dropped=sum(v.context.metrics.num_late_records_dropped for v in vertices),
-            bad_records=sum(len(s.bad_records) for s in plan.sources),
+            bad_records=sum(s.bad_record_count for s in plan.sources),
             status_lines=lines,
             operators={
                 v.name: {

@@ -69,6 +69,8 @@ class SourceTask:
         self.watermark = MIN_WATERMARK
         self.records_in = 0
         self.bad_records: list[BadRecord] = []
+        """Those of the last step: the driver logs them or lets them go."""
+        self.bad_record_count = 0
         self.positions: dict[str, str] = {}
         self.finished = False
         self._carry: SourceBatch | None = None
@@ -76,6 +78,7 @@ class SourceTask:
     def step(self, max_rows: int, now_ms: int) -> SourceEdge:
         """Take up to ``max_rows`` rows; returns them with the watermark at the end of the step."""
         taken: list[ChangelogBatch] = []
+        self.bad_records = []
         rows = 0
         while rows < max_rows and (found := self._next(max_rows - rows)) is not None:
             if found.batch is not None and found.batch.num_rows:
@@ -92,8 +95,9 @@ class SourceTask:
             for split in found.finished:
                 self._splits.setdefault(split, _Split(last_row_ms=now_ms)).finished = True
         self.records_in += rows
+        self.bad_record_count += len(self.bad_records)
         self._advance(now_ms)
-        return SourceEdge(ChangelogBatch.concat(taken), self.watermark)
+        return SourceEdge(ChangelogBatch.concat(taken), self.watermark, self._idle())
 
     def _next(self, max_rows: int) -> SourceBatch | None:
         """The next batch, at most ``max_rows`` rows of it; the rest waits for the next step."""
@@ -167,6 +171,11 @@ class SourceTask:
         active = [s.watermark for s in states.values() if not s.finished and not s.idle]
         if active:
             self.watermark = max(self.watermark, min(active))
+
+    def _idle(self) -> bool:
+        """Whether every split that has not ended is idle."""
+        open_splits = [s for s in self._splits.values() if not s.finished]
+        return bool(open_splits) and all(s.idle for s in open_splits)
 
     def _active(self) -> dict[str, _Split]:
         """The splits whose event time is known and still moves."""

@@ -22,6 +22,7 @@ from .datatypes import BIGINT, STRING
 from .ddl import DdlContext, StatementResult
 from .ddl import execute as execute_ddl
 from .errors import StreamSqlError, UnsupportedError, ValidationError
+from .job_statements import describe_job, show_jobs
 from .jobs import Jobs
 from .planner import logical as l
 from .planner import pipeline
@@ -399,13 +400,9 @@ class TableEnvironment:
                 )
             self._jobs.get(statement.job).stop(drain=statement.drain)
             return _ok()
-        jobs = (
-            [self._jobs.get(statement.job)] if isinstance(statement, stmt.DescribeJob) else self._jobs.all()
-        )
-        names = ["job id", "job name", "status", "start time"]
-        schema = Schema.of([Field(n, STRING()) for n in names])
-        rows = [[j.id, j.name, j.status, _time_text(j.started_ms)] for j in jobs]
-        return TableResult(schema, rows=rows)
+        if isinstance(statement, stmt.DescribeJob):
+            return describe_job(self._jobs.get(statement.job))
+        return show_jobs(self._jobs.all())
 
     # -- tables from Python ----------------------------------------------------------------------------------------
     def sql_query(self, sql: str) -> Table:
@@ -486,10 +483,6 @@ def _ok() -> TableResult:
 
 def _result(made: StatementResult) -> TableResult:
     return TableResult(made.schema, rows=made.rows, message=made.message)
-
-
-def _time_text(ms: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000)) + f".{ms % 1000:03d}"
 
 
 _open_sessions: weakref.WeakSet[TableEnvironment] = weakref.WeakSet()

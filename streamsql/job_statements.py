@@ -1,0 +1,50 @@
+"""What SHOW JOBS and DESCRIBE JOB answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from .datatypes import BIGINT, STRING
+from .result import TableResult
+from .runtime.job import Job
+from .schema import Field, Schema
+
+_IDENTITY = ("job id", "job name", "status", "start time")
+_COUNTS = ("lag", "records in", "records out", "late records dropped", "bad records")
+
+
+def show_jobs(jobs: Sequence[Job]) -> TableResult:
+    """One row a job, with Flink's columns."""
+    return TableResult(_texts(_IDENTITY), rows=[_identity(job) for job in jobs])
+
+
+def describe_job(job: Job) -> TableResult:
+    """Flink's columns, then how far the job is, what it left out, and why it failed or what it waits for.
+
+    ``watermark`` is in UTC, NULL before the first; ``lag`` is NULL where it is not known.
+    """
+    schema = Schema(
+        (
+            *_texts((*_IDENTITY, "watermark")).fields,
+            *(Field(name, BIGINT()) for name in _COUNTS),
+            Field("message", STRING()),
+        )
+    )
+    m = job.metrics()
+    watermark = None if m.watermark_ms is None else _time_text(m.watermark_ms)
+    counts = [m.lag, m.records_in, m.records_out, m.late_records_dropped, m.bad_records]
+    message = job.error.message if job.error is not None else "; ".join(dict.fromkeys(m.status_lines)) or None
+    return TableResult(schema, rows=[[*_identity(job), watermark, *counts, message]])
+
+
+def _identity(job: Job) -> list[str]:
+    return [job.id, job.name, job.status, _time_text(job.started_ms)]
+
+
+def _texts(names: Sequence[str]) -> Schema:
+    return Schema.of([Field(name, STRING()) for name in names])
+
+
+def _time_text(ms: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000)) + f".{ms % 1000:03d}"
