@@ -25,14 +25,16 @@ class Vertex:
     context: OperatorContext
     watermark: int = MIN_WATERMARK
     output_watermark: int = MIN_WATERMARK
+    idle: bool = False
 
 
 @dataclass
 class SourceEdge:
-    """What a source hands the graph in one step."""
+    """What a source hands the graph in one step. ``idle``: it holds nobody's watermark back."""
 
     batch: ChangelogBatch | None = None
     watermark: int = MIN_WATERMARK
+    idle: bool = False
 
 
 @dataclass
@@ -64,13 +66,16 @@ class Graph:
             if check is not None:
                 check()
             inputs: list[ChangelogBatch | None] = []
-            watermark = MAX_WATERMARK
+            marks: list[tuple[int, bool]] = []
             for i in vertex.inputs:
-                edge = sources[-1 - i] if i < 0 else None
-                inputs.append(outputs[i] if edge is None else edge.batch)
-                watermark = min(
-                    watermark, self.vertices[i].output_watermark if edge is None else edge.watermark
-                )
+                if i < 0:
+                    edge = sources[-1 - i]
+                    inputs.append(edge.batch)
+                    marks.append((edge.watermark, edge.idle))
+                else:
+                    inputs.append(outputs[i])
+                    marks.append((self.vertices[i].output_watermark, self.vertices[i].idle))
+            watermark, vertex.idle = _combined(marks)
             outputs.append(self._run(vertex, inputs, watermark, now_ms))
 
     @staticmethod
@@ -102,3 +107,15 @@ class Graph:
     def close(self) -> None:
         for vertex in self.vertices:
             vertex.operator.close()
+
+
+def _combined(marks: Sequence[tuple[int, bool]]) -> tuple[int, bool]:
+    """The least watermark of the inputs that are not idle, and whether all that could move it are idle.
+
+    Where the others have ended, an idle input may still bring rows: the watermark then stays as it is.
+    """
+    active = [watermark for watermark, idle in marks if not idle]
+    least = min(active, default=MAX_WATERMARK)
+    if len(active) < len(marks) and least == MAX_WATERMARK:
+        return MIN_WATERMARK, True
+    return least, False
