@@ -26,6 +26,7 @@ from .engine import Engine
 from .graph import Graph
 from .operators.base import MAX_WATERMARK, MIN_WATERMARK
 from .operators.sink import Sink
+from .rate import RateMeter
 from .source_task import SourceTask, align, pending
 
 log = logging.getLogger("streamsql.job")
@@ -105,7 +106,7 @@ class Job:
         self._built = threading.Event()
         self._full = False  # the last step took all the rows it may: more is probably waiting
         self._steps = 0
-        self._rate = 0.0
+        self._rate = RateMeter()
         self._plan: JobPlan | None = None
         self._last_metrics: JobMetrics | None = None
         self._listeners: list[Callable[[Job], None]] = []
@@ -263,8 +264,7 @@ class Job:
             self._full = rows >= self._rows_max
             if self._full or (rows and len(plan.sources) > 1):
                 self._woken = True  # more is probably waiting
-            took = time.monotonic() - last
-            self._rate = 0.8 * self._rate + 0.2 * (rows / max(took, self._interval_s))
+            self._rate.observe(sum(s.records_in for s in plan.sources))
             if all(s.finished for s in plan.sources):
                 return "FINISHED"
 
@@ -279,9 +279,8 @@ class Job:
         ]
         wait_ms = min([IDLE_CHECK_MS, *(max(0, t - self.now_ms()) for t in timers)])
         with self._wake:
-            due = self._woken or self._stopping or self._requests
-            if not due and not self._wake.wait(wait_ms / 1000):
-                self._rate *= 0.5
+            if not (self._woken or self._stopping or self._requests):
+                self._wake.wait(wait_ms / 1000)
 
     def _pause_until(self, end: float) -> None:
         """Let rows gather; only a request or the end of the job cuts it short."""
@@ -353,7 +352,7 @@ class Job:
         read_by = {i for v in vertices for i in v.inputs}
         return JobMetrics(
             watermark_ms=watermark if MIN_WATERMARK < watermark < MAX_WATERMARK else None,
-            rows_per_second=self._rate,
+            rows_per_second=self._rate.per_second(sum(s.records_in for s in plan.sources)),
             lag=pending(plan.sources) if self._last_metrics is None and self.is_alive() else None,
             records_in=sum(s.records_in for s in plan.sources),
             records_out=sum(

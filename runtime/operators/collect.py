@@ -10,8 +10,9 @@ from streamsql.changelog import ChangelogBatch
 
 from .base import Operator, StepTime
 
-QUEUE_ROWS_MAX = 1_000_000
-"""Rows waiting for the client at most; then the job waits (backpressure), as a sink that is slow."""
+QUEUE_ROWS_MAX = 100_000
+"""Rows waiting for the client at most; then the job waits (backpressure), as for a sink that is slow. Few enough that
+a live view is never far behind its job."""
 
 
 class ResultQueue:
