@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from streamsql.errors import JobError, StreamSqlError
 
+from .commits import Committer
 from .connectors.base import BadRecord
 from .engine import Engine
 from .graph import Graph
@@ -69,6 +70,11 @@ class JobPlan:
     engine: Engine
     on_finish: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     on_bad_records: dict[int, OnBadRecords] = field(default_factory=dict[int, OnBadRecords])
+    committer: Committer = field(init=False)
+
+    def __post_init__(self) -> None:
+        sinks = [v.operator.sink for v in self.graph.vertices if isinstance(v.operator, Sink)]
+        self.committer = Committer(self.sources, sinks)
 
 
 class Job:
@@ -307,8 +313,7 @@ class Job:
         rows = sum(s.records_in for s in plan.sources) - before
         if rows:
             self._steps += 1
-            for source in plan.sources:
-                source.source.commit(source.positions)
+        plan.committer.step(now)
         return rows
 
     def _drain_all(self, plan: JobPlan) -> None:
@@ -324,8 +329,6 @@ class Job:
         if plan is None:
             return
         self._last_metrics = self._read_metrics(plan)
-        for source in plan.sources:
-            source.source.close()
         errors: list[StreamSqlError] = []
         for vertex in plan.graph.vertices:
             if isinstance(vertex.operator, Sink):
@@ -334,6 +337,10 @@ class Job:
                     vertex.operator.sink.close(finished=finished or self.error is None)
                 except StreamSqlError as e:
                     errors.append(e)
+        if not errors and self.error is None:
+            plan.committer.step(self.now_ms(), final=True)
+        for source in plan.sources:
+            source.source.close()
         plan.graph.close()
         for callback in plan.on_finish:
             callback()

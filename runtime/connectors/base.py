@@ -83,6 +83,8 @@ class Source(ABC):
     """Reads a table. Constructed by ``create_source`` of its module with a SourceContext; owns its threads."""
 
     bounded: bool = False
+    commits: bool = False
+    """Whether :meth:`commit` tells anybody outside: then the sinks must have settled before."""
 
     @abstractmethod
     def start(self) -> None:
@@ -108,7 +110,7 @@ class Source(ABC):
         """Stop reading exactly these splits (watermark alignment); an empty set resumes all."""
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Positions became durable (a checkpoint, or the end of a step without checkpoints)."""
+        """What was read before these positions is written and acknowledged."""
 
     def status(self) -> str | None:
         """A sentence when something is wrong but being retried (``broker 127.0.0.1:9092 is away since 3 s``), else None."""
@@ -159,6 +161,10 @@ class Sink(ABC):
     @abstractmethod
     def close(self, *, finished: bool) -> None:
         """End: with ``finished`` everything must be durable (and pending files committed), else drop what is pending."""
+
+    def settle(self, timeout_s: float) -> bool:
+        """Whether everything written so far is acknowledged, waiting up to ``timeout_s`` for it."""
+        return True
 
     def on_watermark(self, watermark_ms: int) -> None:
         """Event time of what has been written reached ``watermark_ms``; called after the step's ``write``."""

@@ -239,6 +239,12 @@ class MessageSender:
         if deadline is None:
             self.raise_failure()
 
+    def settle(self, timeout_s: float) -> bool:
+        """Whether every message is acknowledged, after waiting so long at most. Raises what a delivery failed with."""
+        self.drain(timeout_s)
+        self.raise_failure()
+        return len(self._producer) == 0
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -328,6 +334,9 @@ class KafkaSink(Sink):
 
     def flush(self) -> None:
         self._sender.poll()
+
+    def settle(self, timeout_s: float) -> bool:
+        return not self._waits or self._sender.settle(timeout_s)
 
     def close(self, *, finished: bool) -> None:
         try:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from streamsql.catalog.kafka_properties import commits_offsets
 from streamsql.errors import DataError
 
 from .base import BadRecord, Position, Source, SourceBatch, SourceContext
@@ -43,6 +44,7 @@ class KafkaSource(Source):
         self._mode = str(context.options.options["error-handling.mode"])
         self._plan = scan_plan(context)
         self.bounded = self._plan.is_bounded
+        self.commits = commits_offsets(properties_of(context))
         self._health = Health(self._owner, properties_of(context)["bootstrap.servers"])
         self._rows = builder(context)
         wanted = wanted_parts(

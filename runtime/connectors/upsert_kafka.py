@@ -118,6 +118,11 @@ class UpsertKafkaSink(Sink):
             raise self._timer_error
         self._sender.poll()
 
+    def settle(self, timeout_s: float) -> bool:
+        with self._lock:
+            self._send_held()
+        return self._sender.settle(timeout_s)
+
     def close(self, *, finished: bool) -> None:
         try:
             with self._lock:
