@@ -17,6 +17,7 @@ from .materialized import MaterializedResult
 from .rate import Rate
 from .render import RowFormatter, TableLayout, count_rows, plain_table, type_widths, watermark_text
 from .settings import Settings
+from .troubles import Troubles
 
 POLL_S = 0.1  # how soon Ctrl-C is seen while no rows come
 PROGRESS_AFTER_S, PROGRESS_EVERY_S = 1.0, 0.25
@@ -96,7 +97,7 @@ class Printer:
         layout = TableLayout(formatter.names, widths, with_op=True)
         count = 0
         with self._interrupts() as interrupts:
-            for rows in batches(result, interrupts):
+            for rows in batches(result, interrupts, self._watch(result)):
                 if rows and not count:
                     self._console.lines(layout.header)
                 count += len(rows)
@@ -126,7 +127,7 @@ class Printer:
         materialise = finite and not result.insert_only
         count = 0
         with self._interrupts() as interrupts:
-            for rows in batches(result, interrupts):
+            for rows in batches(result, interrupts, self._watch(result)):
                 if materialise:
                     collected.apply(rows)
                 else:
@@ -145,13 +146,21 @@ class Printer:
     def _terminated(self, rows: int, started: float) -> str:
         return f"Query terminated, received a total of {count_rows(rows)}{self.cost(started)}"
 
+    def _watch(self, result: Result) -> Callable[[], None]:
+        """Tells while a query runs what keeps it waiting."""
+        troubles = Troubles(self._console)
+        return lambda: troubles.look([] if result.job is None else [result.job])
+
     def _progress(self, result: Result, started: float) -> Callable[[], None]:
         """Shows on a terminal that a long finite query is alive."""
         rate = Rate()
         due = started + PROGRESS_AFTER_S
 
+        watch = self._watch(result)
+
         def show() -> None:
             nonlocal due
+            watch()
             if result.job is not None and time.monotonic() >= due:
                 due = time.monotonic() + PROGRESS_EVERY_S
                 line = job_line(result.job, rate, self._settings)

@@ -18,6 +18,7 @@ from .rate import Rate
 from .runner import Placed, Runner, first_word, job_failure, placed_statements
 from .settings import Settings
 from .terminal import beside_status
+from .troubles import Troubles
 
 OK, FAILED = 0, 1
 JOB_WAIT_S = 0.5  # how soon a signal is seen while jobs run, and how often the status line moves on
@@ -99,6 +100,7 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings) -> 
     """Waits until all jobs have ended. A failed one stops the others, a signal stops all; the exit code."""
     waiting = list(jobs)
     rates = {job.id: Rate() for job in waiting}
+    troubles = Troubles(console)
     with _signals() as interrupts, beside_status(console):
         while waiting:
             for job in [j for j in waiting if j.status != "RUNNING"]:
@@ -111,6 +113,7 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings) -> 
                 console.info(f"stopping {len(waiting)} {'job' if len(waiting) == 1 else 'jobs'}")
                 _stop(waiting)
                 return 128 + interrupts.received
+            troubles.look(waiting)
             if waiting:
                 with contextlib.suppress(JobError):  # the next turn tells of it
                     waiting[0].wait(JOB_WAIT_S)

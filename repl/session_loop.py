@@ -34,6 +34,7 @@ from .runner import Runner, job_failure, placed_statements
 from .settings import Settings
 from .statement_buffer import is_ready
 from .terminal import held_back, quiet_logs
+from .troubles import waiting_for
 
 PROMPT = "streamsql> "
 CONTINUATION = "> ".rjust(len(PROMPT))
@@ -210,6 +211,9 @@ class Shell:
         parts: StyleAndTextTuples = [("", f" {self._place()}  │  {count_jobs(running)} running")]
         if unseen:
             parts.append(("class:toolbar.failed", f"  │  {count_jobs(unseen)} failed"))
+        if waiting := [reason for job in jobs if (reason := waiting_for(job))]:
+            reason = waiting[0].split(" (")[0]  # DESCRIBE JOB tells all
+            parts.append(("class:toolbar.failed", f"  │  {count_jobs(len(waiting))} waiting: {reason}"))
         parts.append(("", f"  │  F4 {keys}  │  HELP"))
         return parts
 

@@ -112,6 +112,15 @@ def test_the_toolbar_counts_jobs(session: Session) -> None:
     )
 
 
+def test_the_toolbar_says_what_a_job_waits_for(session: Session) -> None:
+    away = FakeMetrics(status_lines=["broker k:9092 is away since 2 s (connection refused)"])
+    session.env.running += [FakeJob("1"), FakeJob("2", numbers=away)]
+    with create_pipe_input() as keys, create_app_session(input=keys):
+        shell = Shell(session.env, Console(session.out), session.folder / "history", "", keys)
+        text = fragment_list_to_text(shell._toolbar())
+    assert "2 jobs running  │  1 job waiting: broker k:9092 is away since 2 s  │" in text
+
+
 def test_an_insert_prints_its_job(session: Session) -> None:
     session.env._answers["INSERT INTO t SELECT 1"] = FakeResult(is_query=False, job=FakeJob())
     printed = session.type("INSERT INTO t SELECT 1;", ENTER)

@@ -1,0 +1,41 @@
+"""What keeps running jobs waiting, told once when it begins: a broker that is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from .console import Console
+from .engine import Job
+
+LOOK_EVERY_S = 0.5
+
+
+def waiting_for(job: Job) -> str:
+    """What a running job waits for; empty where it waits for nothing but rows."""
+    return "; ".join(dict.fromkeys(job.metrics().status_lines)) if job.status == "RUNNING" else ""
+
+
+class Troubles:
+    """Writes beside the results that a job waits and what for, and that it goes on."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told: set[str] = set()
+        self._due = 0.0
+
+    def look(self, jobs: Iterable[Job]) -> None:
+        """To be called often; looks twice a second."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + LOOK_EVERY_S
+        for job in jobs:
+            reason = waiting_for(job)
+            if reason and job.id not in self._told:
+                self._told.add(job.id)
+                self._console.warning(f"{job.name} waits: {reason}")
+            elif not reason and job.id in self._told:
+                self._told.discard(job.id)
+                if job.status == "RUNNING":
+                    self._console.info(f"{job.name} goes on")
