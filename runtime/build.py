@@ -236,7 +236,7 @@ class _Builder:
             wake=self.job.wake,
         )
         config = SinkConfig(
-            node.schema, f"table {node.table.path}", self.options.not_null, self.options.length
+            node.schema, f"table {node.table.path}", self.options.not_null, self.options.length, upsert
         )
         return Sink(config, create_sink(context))
 

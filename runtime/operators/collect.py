@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from streamsql.changelog import ChangelogBatch
 
 from .base import Operator, StepTime
+from .updates import without_equal_updates
 
 QUEUE_ROWS_MAX = 100_000
 """Rows waiting for the client at most; then the job waits (backpressure), as for a sink that is slow. Few enough that
@@ -71,6 +72,7 @@ class Collect(Operator):
         self.queue = queue
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
-        if inputs[0] is not None and inputs[0].num_rows:
-            self.queue.put(inputs[0])
+        changes = without_equal_updates(inputs[0]) if inputs[0] is not None else None
+        if changes is not None and changes.num_rows:
+            self.queue.put(changes)
         return None

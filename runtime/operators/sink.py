@@ -1,7 +1,8 @@
 """Sink: writes the changes of each step into a table's connector, after the checks that Flink makes at a sink.
 
-In: the sink's persisted columns. NULL in a NOT NULL column: ``table.exec.sink.not-null-enforcer`` = ERROR fails the job, DROP
-drops and counts the row. Too long CHAR/VARCHAR/BINARY: ``table.exec.sink.type-length-enforcer`` = IGNORE, TRIM_PAD or ERROR.
+In: the sink's persisted columns. NULL in a NOT NULL column: ``table.exec.sink.not-null-enforcer`` = ERROR
+fails the job, DROP drops and counts the row. Too long CHAR/VARCHAR/BINARY:
+``table.exec.sink.type-length-enforcer`` = IGNORE, TRIM_PAD or ERROR.
 """
 
 from __future__ import annotations
@@ -21,16 +22,21 @@ from streamsql.schema import Schema
 from ..accumulators import numpy
 from ..connectors.base import Sink as TableSink
 from .base import Operator, OperatorContext, StepTime
+from .updates import without_equal_updates
 
 
 @dataclass(frozen=True)
 class SinkConfig:
-    """``not_null``: ERROR or DROP; ``length``: IGNORE, TRIM_PAD or ERROR; ``table`` names the sink in errors."""
+    """``not_null``: ERROR or DROP; ``length``: IGNORE, TRIM_PAD or ERROR; ``table`` names the sink in errors.
+
+    ``upsert``: deletions may hold no more than the key.
+    """
 
     schema: Schema
     table: str
     not_null: str = "ERROR"
     length: str = "IGNORE"
+    upsert: bool = False
 
 
 class Sink(Operator):
@@ -46,6 +52,8 @@ class Sink(Operator):
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
+        if batch is not None and not self.config.upsert:
+            batch = without_equal_updates(batch)
         if batch is not None and batch.num_rows:
             batch = self._enforce_length(self._enforce_not_null(batch))
             rows = pa.RecordBatch.from_arrays(batch.rows.columns, schema=self.config.schema.arrow)
@@ -66,8 +74,9 @@ class Sink(Operator):
             nulls = numpy(column.is_null(), np.bool_)
             if self.config.not_null == "ERROR":
                 row = batch.rows.slice(int(np.flatnonzero(nulls)[0]), 1).to_pylist()[0]
+                values = ", ".join(map(repr, row.values()))
                 raise DataError(
-                    f"column '{f.name}' of {self.config.table} is NOT NULL, but a row has NULL there: ({', '.join(map(repr, row.values()))})",
+                    f"column '{f.name}' of {self.config.table} is NOT NULL, but a row has NULL there: ({values})",
                     hint="filter such rows, or SET 'table.exec.sink.not-null-enforcer'='DROP' to drop them",
                 )
             bad |= nulls
