@@ -11,9 +11,15 @@ IN_PROCESS = register_connector(
         scan=True,
         sink=True,
         options=(
-            ConfigOption("bounded", "bool", False, "the table holds all its rows: reading ends after the last"),
             ConfigOption(
-                "changelog-mode", "enum", "I", "the changes that rows carry", choices=("I", "I,UA,D", "I,UB,UA,D")
+                "bounded", "bool", False, "the table holds all its rows: reading ends after the last"
+            ),
+            ConfigOption(
+                "changelog-mode",
+                "enum",
+                "I",
+                "the changes that rows carry",
+                choices=("I", "I,UA,D", "I,UB,UA,D"),
             ),
             *SCAN_OPTIONS,
         ),

@@ -1,7 +1,8 @@
 """Physical plan nodes: what runs. Names and EXPLAIN text are Flink's.
 
-Every node declares the changelog its output carries (``mode``) and its upsert key: columns that identify a row among
-those alive. A node never changes after planning; :func:`~.changelog_mode.assign_modes` builds the final tree.
+Every node declares the changelog its output carries (``mode``) and its upsert key: columns that identify a
+row among those alive. A node never changes after planning; :func:`~.changelog_mode.assign_modes` builds the
+final tree.
 """
 
 from __future__ import annotations
@@ -187,9 +188,9 @@ class GroupAggregate(PhysicalNode):
 class WindowAggregate(PhysicalNode):
     """GROUP BY a window and ``keys``.
 
-    Either ``window`` assigns the windows from a time column, or ``attached`` = (window_start, window_end) columns of
-    the input hold them, completed by ``clock``. ``bounds``: per output column ``start``, ``end``, ``time``, or None for the next of keys and
-    calls.
+    Either ``window`` assigns the windows from a time column, or ``attached`` = (window_start, window_end)
+    columns of the input hold them, completed by ``clock``. ``bounds``: per output column ``start``,
+    ``end``, ``time``, or None for the next of keys and calls.
     """
 
     keys: tuple[int, ...]

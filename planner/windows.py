@@ -10,7 +10,10 @@ from .expressions import InputRef
 
 @dataclass(frozen=True)
 class WindowClock:
-    """What completes a window: the watermark, or the clock where ``proctime``. Its columns are wall-clock in ``zone``."""
+    """What completes a window: the watermark, or the clock where ``proctime``.
+
+    Its columns are wall-clock in ``zone``.
+    """
 
     zone: str = "UTC"
     proctime: bool = False

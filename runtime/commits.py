@@ -1,7 +1,8 @@
 """At-least-once without checkpoints: a source's positions are committed only after the sinks have settled.
 
-At most once a second the step waits until every sink has its acknowledgements, then the positions read so far are committed. A
-crash in between reads rows again; it never loses one. Where a sink does not settle in time, the commit waits for the next try.
+At most once a second the step waits until every sink has its acknowledgements, then the positions read so
+far are committed. A crash in between reads rows again; it never loses one. Where a sink does not settle in
+time, the commit waits for the next try.
 """
 
 from __future__ import annotations

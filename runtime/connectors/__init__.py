@@ -1,4 +1,4 @@
-"""Sources and sinks, one connector a file. ``base.py`` says what they promise; :func:`create_source` finds them by name."""
+"""Sources and sinks, one connector a file. ``base.py`` says what they promise."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """What a source and a sink promise the driver.
 
-A *source* fetches and decodes ahead in its own thread into a bounded queue, and hands over what has arrived when
-the driver asks. A *sink* takes the changelog of each step and flushes when told. Neither knows SQL.
+A *source* fetches and decodes ahead in its own thread into a bounded queue, and hands over what has arrived
+when the driver asks. A *sink* takes the changelog of each step and flushes when told. Neither knows SQL.
 
-Rows of a source carry the table's physical columns followed by the requested metadata columns, in declared order and with
-declared Arrow types.
+Rows of a source carry the table's physical columns followed by the requested metadata columns, in declared
+order and with declared Arrow types.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class SourceBatch:
     """What a source hands over: decoded rows with the split each row came from.
 
     ``split_ids`` has one entry a row and indexes ``splits`` (None: all rows are of ``splits[0]``).
-    ``positions``: per split, where reading goes on after this batch. ``finished``: splits that have ended (bounded reads).
-    ``bad_records`` were skipped under mode ``ignore`` or ``log``. ``watermarks``: per split, the source's own watermark
-    in epoch ms, where the source has one.
+    ``positions``: per split, where reading goes on after this batch. ``finished``: splits that have ended
+    (bounded reads). ``bad_records`` were skipped under mode ``ignore`` or ``log``. ``watermarks``: per
+    split, the source's own watermark in epoch ms, where the source has one.
     """
 
     batch: ChangelogBatch | None
@@ -59,10 +59,11 @@ class SourceBatch:
 class SourceContext:
     """What the driver gives a source when it opens.
 
-    ``physical`` and ``metadata`` are the columns to deliver: names and types, and the metadata key of each metadata
-    column. ``positions``: where to resume each split (empty at a first start). ``wake``: call it when rows are ready or
-    an error happened, from any thread. ``now_ms``: the job's clock. ``time_zone``: the session's zone name.
-    ``batch_rows_max``: rows per SourceBatch at most. ``bounded``: the job runs in batch mode and the source must end.
+    ``physical`` and ``metadata`` are the columns to deliver: names and types, and the metadata key of each
+    metadata column. ``positions``: where to resume each split (empty at a first start). ``wake``: call it
+    when rows are ready or an error happened, from any thread. ``now_ms``: the job's clock. ``time_zone``:
+    the session's zone name. ``batch_rows_max``: rows per SourceBatch at most. ``bounded``: the job runs in
+    batch mode and the source must end.
     """
 
     table: TableDefinition
@@ -113,7 +114,7 @@ class Source(ABC):
         """What was read before these positions is written and acknowledged."""
 
     def status(self) -> str | None:
-        """A sentence when something is wrong but being retried (``broker 127.0.0.1:9092 is away since 3 s``), else None."""
+        """A sentence when something is wrong but being retried (``broker … is away since 3 s``), else None."""
         return None
 
     def lag(self) -> int | None:
@@ -125,9 +126,9 @@ class Source(ABC):
 class SinkContext:
     """What the driver gives a sink.
 
-    ``schema``: the columns written, in order: physical columns, then writable metadata columns whose keys are in
-    ``metadata`` (pairs of column name and key). ``upsert_key``: indexes of the table's primary key, or None.
-    ``query_key``: indexes of the upsert key of the query (pairs −U/+U for display), or None.
+    ``schema``: the columns written, in order: physical columns, then writable metadata columns whose keys
+    are in ``metadata`` (pairs of column name and key). ``upsert_key``: indexes of the table's primary key,
+    or None. ``query_key``: indexes of the upsert key of the query (pairs −U/+U for display), or None.
     ``upsert``: batches come in upsert mode.
     """
 
@@ -160,7 +161,7 @@ class Sink(ABC):
 
     @abstractmethod
     def close(self, *, finished: bool) -> None:
-        """End: with ``finished`` everything must be durable (and pending files committed), else drop what is pending."""
+        """End: with ``finished`` everything must be durable (pending files committed), else drop what is pending."""
 
     def settle(self, timeout_s: float) -> bool:
         """Whether everything written so far is acknowledged, waiting up to ``timeout_s`` for it."""

@@ -45,7 +45,7 @@ class Decoder(ABC):
     def decode(self, messages: pa.BinaryArray) -> Decoded:
         """Decode all messages; a NULL message is an error unless the format says otherwise (see each format)."""
 
-    def close(self) -> None:  # noqa: B027  (most have nothing to free)
+    def close(self) -> None:
         """Free handles (a DuckDB connection)."""
 
 
@@ -61,7 +61,7 @@ class Encoder(ABC):
         Append formats receive batches without weights. CDC formats write deletions and insertions in order.
         """
 
-    def close(self) -> None:  # noqa: B027  (most have nothing to free)
+    def close(self) -> None:
         """Free handles."""
 
 

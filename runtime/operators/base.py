@@ -1,9 +1,10 @@
 """What every operator promises the driver.
 
-In each step the driver calls ``process`` once per operator in topological order, with at most one batch per input, and
-hands the output on. Event time advances at the end of a step: a row is late against ``time.watermark_before``, and
-after the rows the operator fires what ``time.watermark`` completes. Operators know no SQL and contain no checkpoint
-code: they declare their state in ``open`` and the engine snapshots, restores, measures and shows it.
+In each step the driver calls ``process`` once per operator in topological order, with at most one batch per
+input, and hands the output on. Event time advances at the end of a step: a row is late against
+``time.watermark_before``, and after the rows the operator fires what ``time.watermark`` completes.
+Operators know no SQL and contain no checkpoint code: they declare their state in ``open`` and the engine
+snapshots, restores, measures and shows it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ S = TypeVar("S", bound=State)
 
 @dataclass(frozen=True)
 class StepTime:
-    """The clocks of one step, epoch milliseconds: the operator's input watermark before and after, and processing time."""
+    """The clocks of one step in epoch ms: the operator's input watermark before and after, and processing time."""
 
     watermark_before: int
     watermark: int

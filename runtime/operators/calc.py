@@ -1,7 +1,7 @@
 """Calc: filter and projection fused into one DuckDB query.
 
-In: any changelog. Out: the same changes through the projection; a row whose condition is not TRUE is dropped, with its
-weight, so an update that stops passing becomes a deletion.
+In: any changelog. Out: the same changes through the projection; a row whose condition is not TRUE is
+dropped, with its weight, so an update that stops passing becomes a deletion.
 
     before → after    in            out
     pass   → pass     −old +new     −old +new
@@ -24,7 +24,7 @@ from .base import Operator, OperatorContext, StepTime
 
 @dataclass(frozen=True)
 class CalcConfig:
-    """``sql`` selects ``c0 …`` (and ``w`` when ``weighted``) from ``{input}``; schemas are without the weight column."""
+    """``sql`` selects ``c0 …`` (and ``w`` if ``weighted``) from ``{input}``; schemas are without the weight column."""
 
     sql: str
     input: pa.Schema

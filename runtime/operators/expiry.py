@@ -44,7 +44,8 @@ class WindowExpiry:
 class ExpiringSlots:
     """Which slots of ``index`` were given to which window; ``expiry.column`` is one of its key columns.
 
-    Holds nothing that the index does not: after a restore it is read from there, so it is no state of its own.
+    Holds nothing that the index does not: after a restore it is read from there, so it is no state of its
+    own.
     """
 
     def __init__(self, index: KeyIndex, expiry: WindowExpiry) -> None:
@@ -61,7 +62,7 @@ class ExpiringSlots:
             self._by_window.setdefault(end, []).append(slots[ends == end])
 
     def pop(self, until: int) -> Slots:
-        """The live slots of windows complete by ``until``, each once; slots that were freed meanwhile are left alone."""
+        """The live slots of windows complete by ``until``, each once; slots freed meanwhile are left alone."""
         if self._by_window is None:
             self.add(np.zeros(0, np.int64))
         assert self._by_window is not None

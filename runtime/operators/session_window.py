@@ -1,4 +1,4 @@
-"""SessionWindow: windows ``[first, last + gap)`` per key, merged as rows arrive, emitted when the watermark completes them.
+"""SessionWindow: windows ``[first, last + gap)`` per key, merged as rows arrive, emitted when they are complete.
 
 ::
 
@@ -6,11 +6,13 @@
     rows       1    4   9     12      17
                a and b are 3 apart: one session [1, 9); c starts another, 12 > 9
 
-In: insert-only rows. Out: insert-only, once a session (and group within it) at watermark ≥ end − 1 ms. Rows exactly one gap apart share a
-session, as windows that touch merge in Flink. A row is late when the session it falls in, merged with the open ones of
-its key, ends at or before the watermark; late rows and rows with a NULL time are counted and dropped.
+In: insert-only rows. Out: insert-only, once a session (and group within it) at watermark ≥ end − 1 ms. Rows
+exactly one gap apart share a session, as windows that touch merge in Flink. A row is late when the session
+it falls in, merged with the open ones of its key, ends at or before the watermark; late rows and rows with
+a NULL time are counted and dropped.
 
-State: key → rows of open sessions; per session one timer, at the earliest time it could end. Freed when the session is emitted.
+State: key → rows of open sessions; per session one timer, at the earliest time it could end. Freed when the
+session is emitted.
 """
 
 from __future__ import annotations
@@ -44,8 +46,9 @@ NEVER = MAX_WATERMARK
 class SessionWindowConfig:
     """``prepare_sql`` makes the kept rows from ``{input}`` (None: they are the input).
 
-    ``time_sql``: a kept row's wall-clock ms. ``keys``: what sessions are kept apart by. ``final_sql``: over ``{input}`` with ``s``
-    (session number), ``c0 …``, ``i``; yields ``s`` and the output columns whose ``bounds`` entry is None.
+    ``time_sql``: a kept row's wall-clock ms. ``keys``: what sessions are kept apart by. ``final_sql``: over
+    ``{input}`` with ``s`` (session number), ``c0 …``, ``i``; yields ``s`` and the output columns whose
+    ``bounds`` entry is None.
     """
 
     prepare_sql: str | None
@@ -76,10 +79,12 @@ class SessionWindow(Operator):
             self._prepare = ctx.engine.fragment(c.prepare_sql, {"input": c.input}, c.rows, c.what)
         columns = ", ".join(c.rows.names)
         timed = pa.schema([*c.rows, pa.field("t", pa.int64())])
-        self._timed = ctx.engine.fragment(f"SELECT {columns}, {c.time_sql} AS t FROM {{input}}", {"input": c.rows}, timed, c.what)
+        timed_sql = f"SELECT {columns}, {c.time_sql} AS t FROM {{input}}"
+        self._timed = ctx.engine.fragment(timed_sql, {"input": c.rows}, timed, c.what)
         numbered = pa.schema([pa.field("s", pa.int64()), *c.rows, pa.field("i", pa.int64())])
         values = [f for f, b in zip(c.output, c.bounds, strict=True) if b is None]
-        self._final = ctx.engine.fragment(c.final_sql, {"input": numbered}, pa.schema([pa.field("s", pa.int64()), *values]), c.what)
+        final = pa.schema([pa.field("s", pa.int64()), *values])
+        self._final = ctx.engine.fragment(c.final_sql, {"input": numbered}, final, c.what)
         self._rows = ctx.state("rows", RunStore(timed, c.keys))
         self._keys = ctx.state("keys", KeyIndex([c.rows.field(k).type for k in c.keys]))
         self._due = ctx.state("due", SlotColumn(pa.int64()))
@@ -127,10 +132,14 @@ class SessionWindow(Operator):
         keys = [timed.column(k) for k in self.config.keys]
         hashes = hash_columns(keys, timed.num_rows)
         touched = GroupRecompute._distinct(hashes, keys)
-        open_rows = self._rows.probe(hashes[touched], [k.take(pa.array(touched)) for k in keys], consolidate=True)
+        open_rows = self._rows.probe(
+            hashes[touched], [k.take(pa.array(touched)) for k in keys], consolidate=True
+        )
         group = _row_groups(hashes, keys)
         n = timed.num_rows
-        all_times = np.concatenate([times, numpy(open_rows.rows.column(open_rows.rows.num_columns - 1), np.int64)])
+        all_times = np.concatenate(
+            [times, numpy(open_rows.rows.column(open_rows.rows.num_columns - 1), np.int64)]
+        )
         all_groups = np.concatenate([group, open_rows.probe_index])
         session, _, last = _sessions(all_groups, all_times, self.config.gap_ms)
         late = (self._utc(last[session] + self.config.gap_ms) - 1 <= watermark)[:n]
@@ -187,10 +196,14 @@ class SessionWindow(Operator):
             return None
         chosen = np.flatnonzero(done)
         taken = probe.rows.take(pa.array(chosen))
-        self._rows.append(hashes[probe.probe_index[chosen]], taken, -probe.weights[chosen], seq=probe.seq[chosen])
+        self._rows.append(
+            hashes[probe.probe_index[chosen]], taken, -probe.weights[chosen], seq=probe.seq[chosen]
+        )
         return ChangelogBatch(self._emit(probe, chosen, session, first, last))
 
-    def _reschedule(self, slots: Int64, probe: RunProbe, session: Int64, ends: Int64, done: npt.NDArray[np.bool_]) -> None:
+    def _reschedule(
+        self, slots: Int64, probe: RunProbe, session: Int64, ends: Int64, done: npt.NDArray[np.bool_]
+    ) -> None:
         """Next timer of the keys that keep rows; keys without rows are forgotten."""
         heap = self._heap()
         next_due = np.full(len(slots), NEVER, np.int64)
@@ -206,7 +219,9 @@ class SessionWindow(Operator):
             self._due.clear(gone)
             self._keys.remove(gone)
 
-    def _emit(self, probe: RunProbe, chosen: Int64, session: Int64, first: Int64, last: Int64) -> pa.RecordBatch:
+    def _emit(
+        self, probe: RunProbe, chosen: Int64, session: Int64, first: Int64, last: Int64
+    ) -> pa.RecordBatch:
         index = np.repeat(chosen, probe.weights[chosen])
         rows = probe.rows.take(pa.array(index))
         arrays = [pa.array(session[index]), *rows.columns[:-1], pa.array(probe.seq[index])]

@@ -1,16 +1,17 @@
 """WindowAggregate: GROUP BY window_start, window_end over TUMBLE, HOP, CUMULATE or columns of an earlier window.
 
-In: any changelog (retractions cancel inside the window). Out: insert-only rows, once per window and key, when the
-watermark reaches window end − 1 ms.
+In: any changelog (retractions cancel inside the window). Out: insert-only rows, once per window and key,
+when the watermark reaches window end − 1 ms.
 
 A row lands in one slice; a HOP window is the merge of its slices::
 
     slices   |--a--|--b--|--c--|--d--|          slide
     windows  [a b c) [b c d) …                  size
 
-State: slice → partial aggregates (or, where an aggregate has no partial form, the slice's rows). Freed when the last window
-over the slice has fired. A row is late when every window it belongs to has fired; such rows are counted and dropped. Rows with a
-NULL time are counted and dropped (Flink fails the job; one bad row must not).
+State: slice → partial aggregates (or, where an aggregate has no partial form, the slice's rows). Freed when
+the last window over the slice has fired. A row is late when every window it belongs to has fired; such rows
+are counted and dropped. Rows with a NULL time are counted and dropped (Flink fails the job; one bad row
+must not).
 
 Source: Flink's slicing window operators (2.x).
 """
@@ -43,12 +44,13 @@ FIRE_ROWS_MAX = 2_000_000
 class WindowAggregateConfig:
     """SQL and schemas of the three stages, all over partial rows ``p0 …`` of ``partial`` schema.
 
-    ``partial_sql``: from ``{input}``: slice end (wall-clock ms, NULL for a NULL time), row count, then the partial columns.
-    ``merge_sql``: from ``{input}`` with a leading ``win`` column: the same partial columns merged per (win, key).
-    ``final_sql``: from ``{input}`` with ``win``: ``win`` and the output columns without window columns.
-    ``bounds``: per output column ``start``, ``end`` or ``time`` of the window, or None for the next final column.
-    Windows that come as columns of an earlier window are slices of their own: ``window`` is then a TUMBLE of that size.
-    ``proctime``: processing-time windows, which fire by the job's clock.
+    ``partial_sql``: from ``{input}``: slice end (wall-clock ms, NULL for a NULL time), row count, then the
+    partial columns. ``merge_sql``: from ``{input}`` with a leading ``win`` column: the same partial columns
+    merged per (win, key). ``final_sql``: from ``{input}`` with ``win``: ``win`` and the output columns
+    without window columns. ``bounds``: per output column ``start``, ``end`` or ``time`` of the window, or
+    None for the next final column. Windows that come as columns of an earlier window are slices of their
+    own: ``window`` is then a TUMBLE of that size. ``proctime``: processing-time windows, which fire by the
+    job's clock.
     """
 
     partial_sql: str

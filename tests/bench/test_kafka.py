@@ -42,4 +42,6 @@ def test_tumble_count(kafka: Cluster, capsys: pytest.CaptureFixture[str]) -> Non
             assert counted == MESSAGES
     kafka.delete_topic(name)
     with capsys.disabled():
-        print(f"\nKafka through a 10 s TUMBLE count: {max(rates) / 1e3:,.0f} k messages/s of {size:.0f} bytes")
+        print(
+            f"\nKafka through a 10 s TUMBLE count: {max(rates) / 1e3:,.0f} k messages/s of {size:.0f} bytes"
+        )

@@ -1,6 +1,7 @@
 """Throughput of continuous queries beside batch DuckDB over the same rows, in the same run.
 
-``make bench`` prints one line a query: rows a second of the stream, of DuckDB, and their ratio. Nothing here fails on time.
+``make bench`` prints one line a query: rows a second of the stream, of DuckDB, and their ratio. Nothing fails on
+time.
 """
 
 from __future__ import annotations
@@ -38,18 +39,24 @@ def rows() -> pa.Table:
     )
 
 
+def windowed(window: str) -> str:
+    """COUNT per window and key."""
+    return f"SELECT {WINDOW}, few, COUNT(*) AS n FROM TABLE({window}) GROUP BY {WINDOW}, few"
+
+
+HOPS = f"SELECT {BUCKET.format(size=2_000_000)} AS s, few, unnest(range(5)) AS o FROM t"
 CASES = {
     "filter and project": (
         "SELECT few, v * 2 AS w FROM t WHERE v > 0.1",
         "SELECT few, v * 2 AS w FROM t WHERE v > 0.1",
     ),
     "TUMBLE 10 s count by 10 k keys": (
-        f"SELECT {WINDOW}, few, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY {WINDOW}, few",
+        windowed("TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND)"),
         f"SELECT {BUCKET.format(size=10_000_000)} AS s, few, count(*) AS n FROM t GROUP BY ALL",
     ),
     "HOP 10 s / 2 s count by 10 k keys": (
-        f"SELECT {WINDOW}, few, COUNT(*) AS n FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '10' SECOND)) GROUP BY {WINDOW}, few",
-        f"SELECT s + to_seconds(2 * o) AS s, few, count(*) AS n FROM (SELECT {BUCKET.format(size=2_000_000)} AS s, few, unnest(range(5)) AS o FROM t) GROUP BY ALL",
+        windowed("HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '10' SECOND)"),
+        f"SELECT s + to_seconds(2 * o) AS s, few, count(*) AS n FROM ({HOPS}) GROUP BY ALL",
     ),
     "GROUP BY 1 M keys, COUNT and SUM": (
         "SELECT many, COUNT(*) AS n, SUM(v) AS s FROM t GROUP BY many",

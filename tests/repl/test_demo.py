@@ -194,7 +194,7 @@ def test_each_tick_has_one_price_on_time() -> None:
 
 def replayed_prices(messages: list[Message], bursts_at: list[int]) -> list[float]:
     """The prices that the other topics account for, with burst steps at the given times."""
-    walk, bubble, prices = PriceWalk(), Bubble(), []
+    walk, bubble, prices, mult = PriceWalk(), Bubble(), [], 1.0
     steps = list(bursts_at)
     for message in messages:
         while steps and steps[0] <= message.time_ms and message.topic in ("share-hype", "share-price"):

@@ -313,7 +313,9 @@ def test_processing_time_comes_from_the_clock_of_the_session() -> None:
         "SELECT window_end FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND))",
     ],
 )
-def test_a_time_just_before_a_boundary_stays_in_its_window(env: TableEnvironment, mode: str, query: str) -> None:
+def test_a_time_just_before_a_boundary_stays_in_its_window(
+    env: TableEnvironment, mode: str, query: str
+) -> None:
     """Microseconds are rounded down to milliseconds, also before 1970."""
     times = [dt.datetime(2024, 1, 1, 0, 0, 0, 999_999), dt.datetime(1969, 12, 31, 23, 59, 59, 999_999)]
     env.from_arrow(pa.table({"ts": pa.array(times, pa.timestamp("us"))}), "t", watermark="ts")
