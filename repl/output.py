@@ -201,11 +201,13 @@ def job_line(job: Job, rate: Rate, settings: Settings) -> str:
     return ", ".join([*parts, *metrics.status_lines])
 
 
-def print_result(result: Result) -> None:
+def print_result(result: Result, time_zone: str = "UTC") -> None:
     """Prints a result to stdout as the SQL client does in ``tableau`` mode: ``TableResult.print()``."""
     from streamsql.config import Configuration
 
-    config = Configuration({"sql-client.display.print-time-cost": "false"})
+    config = Configuration(
+        {"sql-client.display.print-time-cost": "false", "table.local-time-zone": time_zone}
+    )
     printer = Printer(Console(), Settings(config))
     started = time.monotonic()
     if result.is_query:

@@ -302,8 +302,8 @@ def count_rows(n: int) -> str:
     return f"{n} row" if n == 1 else f"{n} rows"
 
 
-def print_result(result: Result) -> None:
+def print_result(result: Result, time_zone: str = "UTC") -> None:
     """Prints a result to stdout, see ``output.print_result``."""
     from .output import print_result as show
 
-    show(result)
+    show(result, time_zone)

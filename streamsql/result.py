@@ -47,6 +47,8 @@ class TableResult:
         self.insert_only = insert_only
         self.upsert_key = upsert_key
         self.bounded = bounded
+        self.time_zone = "UTC"
+        """In which zone :meth:`print` shows TIMESTAMP_LTZ: that of the session when the statement ran."""
         self._queue = queue
         self._table = table
         self._pending: deque[Row] = deque()
@@ -171,7 +173,7 @@ class TableResult:
         """Write the result to stdout as the SQL client does."""
         from .repl.render import print_result
 
-        print_result(self)
+        print_result(self, self.time_zone)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the job to end; False after the timeout. Raises JobError where it failed."""

@@ -137,7 +137,9 @@ class TableEnvironment:
 
         Raises StreamSqlError subclasses whose text shows where in ``sql`` and what to do.
         """
-        return self._run(stmt.parse_statement(sql))
+        result = self._run(stmt.parse_statement(sql))
+        result.time_zone = self.config.get("table.local-time-zone")
+        return result
 
     def _run(self, statement: stmt.Statement) -> TableResult:
         if self._collecting is not None:
