@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -59,7 +59,7 @@ def greeting(market: Playing, seed: int, tick_s: float, *, own: bool, shell: boo
 
 
 @contextmanager
-def history() -> Iterator[Path]:
+def history() -> Generator[Path]:
     """A history for one run with the examples in it, the first one nearest."""
     with tempfile.TemporaryDirectory(prefix="streamsql-demo-") as folder:
         path = Path(folder) / "history"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class Playing:
 
 
 @contextmanager
-def playing(bootstrap: str | None, seed: int, *, repeatable: bool, tick_ms: int) -> Iterator[Playing]:
+def playing(bootstrap: str | None, seed: int, *, repeatable: bool, tick_ms: int) -> Generator[Playing]:
     """Runs a market on the brokers at ``bootstrap``, else on a Kafka endpoint of its own.
 
     ``repeatable``: times depend on the seed alone too. The session's clock is the market's.
