@@ -29,6 +29,10 @@ class RunningJob:
     time_zone: str
     built: BuiltJob | None = None
 
+    def forget(self, job: Job) -> None:
+        """The job has ended: its operators and their state are not needed any more."""
+        self.built = None
+
 
 class Jobs:
     """All jobs of a session in order of submission."""
@@ -63,6 +67,7 @@ class Jobs:
             )
             running = RunningJob(job, plan, options.time_zone)
             self._jobs[job.id] = running
+        job.on_end(running.forget)
         if queue is not None:
             job.on_end(lambda _: queue.wake())
             job.release = queue.release
