@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,9 +34,11 @@ from .value_log import ValueLog
 class BatchKeys(Protocol):
     """One key column of a batch, prepared for comparing."""
 
+    @abstractmethod
     def matches_slots(self, rows: I64, slots: I64) -> Bools:
         """Where the key of a row is that of a slot."""
 
+    @abstractmethod
     def matches_rows(self, rows: I64, others: I64) -> Bools:
         """Where two rows of the batch have the same key."""
 

@@ -71,9 +71,8 @@ class RunStore(State):
         """Adds rows. Without ``weights`` each is inserted once; without ``seq`` they are numbered on."""
         assert (times is not None) == self.timed, "times are needed exactly in a store with time"
         n = rows.num_rows
-        if seq is None:
-            seq = np.arange(self._next_seq, self._next_seq + n)
-        self._next_seq = max(self._next_seq, int(seq.max(initial=-1)) + 1)
+        numbers: I64 = np.arange(self._next_seq, self._next_seq + n) if seq is None else seq
+        self._next_seq = max(self._next_seq, int(numbers.max(initial=-1)) + 1)
         weights = np.ones(n, np.int64) if weights is None else weights
         dead = weights == 0
         if times is not None and self._horizon is not None:
@@ -83,7 +82,7 @@ class RunStore(State):
         if len(order):
             columns = [as_array(c, f.type) for c, f in zip(rows.columns, self.schema, strict=True)]
             batch = pa.RecordBatch.from_arrays(columns, schema=self.schema)
-            self._push(Run(-1, hashes, batch, weights, seq, times).take(self._name(), order))
+            self._push(Run(-1, hashes, batch, weights, numbers, times).take(self._name(), order))
 
     def _name(self) -> int:
         self._next_name += 1

@@ -59,9 +59,9 @@ class ValueLog:
         indices = take_indices(positions)
         if len(self._chunks) == 1:
             return self._chunks[0].take(indices)
-        if self._log is None:
-            self._log = pa.chunked_array(self._chunks, self.arrow_type)
-        return as_array(self._log.take(indices), self.arrow_type)
+        log = self._log if self._log is not None else pa.chunked_array(self._chunks, self.arrow_type)
+        self._log = log
+        return as_array(log.take(indices), self.arrow_type)
 
     def set(self, slots: I64, values: pa.Array) -> None:
         """Among equal slots the last one wins."""

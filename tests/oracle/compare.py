@@ -69,8 +69,9 @@ def close(a: Any, b: Any) -> bool:
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(close(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, float) or isinstance(b, float):
-        numbers = isinstance(a, int | float) and isinstance(b, int | float)
-        return numbers and math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        if not (isinstance(a, int | float) and isinstance(b, int | float)):
+            return False
+        return math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -21,7 +21,7 @@ STEPS = (1, 7, 131_072)
 @contextmanager
 def session(
     inputs: Sequence[Input], *, setup: Sequence[str] = (), batch: bool = False, step: int = STEPS[-1]
-) -> Iterator[TableEnvironment]:
+) -> Generator[TableEnvironment, None, None]:
     """A session with the inputs as tables, after the statements of ``setup``."""
     settings = EnvironmentSettings.in_batch_mode() if batch else EnvironmentSettings.in_streaming_mode()
     with TableEnvironment(settings) as env:

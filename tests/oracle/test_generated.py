@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streamsql.errors import UnsupportedError
 
 from .compare import difference, rows_of
-from .queries import changes, events, queries, upserts
+from .queries import Query, inputs, queries, sessions
 from .replay import replay
 from .run import session
 from .tables import Input
@@ -25,33 +25,26 @@ profile = settings(
     max_examples=EXAMPLES or 60,
     derandomize=not EXAMPLES,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[*HealthCheck.__members__.values()],
 )
 
 
-def check(sql: str, inputs: Sequence[Input], step: int) -> None:
+def check(query: Query, tables: Sequence[Input], step: int, setup: Sequence[str] = ()) -> None:
     """Stream, replay, compare with batch mode."""
-    with session(inputs, step=step) as env:
+    with session(tables, step=step, setup=[*setup, *query.views]) as env:
         try:
-            result = env.execute_sql(sql)
+            result = env.execute_sql(query.sql)
         except UnsupportedError as e:
             note(f"refused: {e.message}")
             return
         found = replay(result.collect(), result.upsert_key)
         env.execute_sql("SET 'execution.runtime-mode' = 'batch'")
-        expected = rows_of(env.execute_sql(sql).to_arrow())
+        expected = rows_of(env.execute_sql(query.sql).to_arrow())
     text = difference(found, expected)
-    assert text is None, f"steps of {step}: {sql}\n{text}"
+    assert text is None, f"steps of {step}: {query}\n{text}"
 
 
 @profile
-@given(
-    sql=queries(),
-    t=events("t"),
-    u=events("u"),
-    c=changes(),
-    p=upserts(),
-    step=st.sampled_from([1, 2, 3, 7, 100]),
-)
-def test_streaming_equals_batch(sql: str, t: Input, u: Input, c: Input, p: Input, step: int) -> None:
-    check(sql, [t, u, c, p], step)
+@given(queries(), inputs(), st.sampled_from([1, 2, 3, 7, 100]), sessions())
+def test_streaming_equals_batch(query: Query, tables: list[Input], step: int, setup: list[str]) -> None:
+    check(query, tables, step, setup)

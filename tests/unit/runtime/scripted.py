@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -103,7 +103,7 @@ def scripted_session(
     *,
     setup: Sequence[str] = (),
     delay_s: float = 0,
-) -> Iterator[tuple[TableEnvironment, Clock]]:
+) -> Generator[tuple[TableEnvironment, Clock], None, None]:
     """A session in which each table ``(k STRING, v INT, ts TIMESTAMP(3))`` reads its scripted source."""
     clock = Clock()
     clock.sources = list(tables.values())

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -39,7 +39,7 @@ def twins(
     module: object,
     name: str,
     answer: object,
-) -> Iterator[tuple[Harness, Harness]]:
+) -> Generator[tuple[Harness, Harness], None, None]:
     """The operators of ``sql``, and those that are made when ``module.name`` always answers ``answer``."""
     with harness(sql, tables) as special:
         monkeypatch.setattr(module, name, lambda *_, **__: answer)
