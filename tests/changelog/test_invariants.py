@@ -57,7 +57,7 @@ def answers(sql: str, rows: Input, step: int, *, setup: Sequence[str] = ()) -> l
         return list(env.execute_sql(sql).collect())
 
 
-profile = settings(max_examples=8, deadline=None, suppress_health_check=[*HealthCheck.__members__.values()])
+profile = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @profile

@@ -16,17 +16,22 @@ from streamsql.errors import UnsupportedError
 from .compare import difference, rows_of
 from .queries import Query, inputs, queries, sessions
 from .replay import replay
-from .run import session
+from .run import batch, restarted, session
 from .tables import Input
 
 EXAMPLES = int(os.environ.get("STREAMSQL_FUZZ_EXAMPLES", "0"))
 
-profile = settings(
-    max_examples=EXAMPLES or 60,
-    derandomize=not EXAMPLES,
-    deadline=None,
-    suppress_health_check=[*HealthCheck.__members__.values()],
-)
+UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+def profile(examples: int) -> settings:
+    """So many examples, always the same, unless the environment says otherwise."""
+    return settings(
+        max_examples=EXAMPLES or examples,
+        derandomize=not EXAMPLES,
+        deadline=None,
+        suppress_health_check=UNHURRIED,
+    )
 
 
 def check(query: Query, tables: Sequence[Input], step: int, setup: Sequence[str] = ()) -> None:
@@ -44,7 +49,20 @@ def check(query: Query, tables: Sequence[Input], step: int, setup: Sequence[str]
     assert text is None, f"steps of {step}: {query}\n{text}"
 
 
-@profile
+@profile(15)
+@given(queries(), inputs(), st.sampled_from([2, 5]))
+def test_a_restarted_job_goes_on_as_if_nothing_had_been(query: Query, tables: list[Input], step: int) -> None:
+    views = dict(view.removeprefix("CREATE TEMPORARY VIEW ").split(" AS ", 1) for view in query.views)
+    try:
+        found = restarted(query.sql, tables, step=step, views=views)
+    except UnsupportedError as e:
+        note(f"refused: {e.message}")
+        return
+    text = difference(found, batch(query.sql, tables, setup=query.views))
+    assert text is None, f"steps of {step}: {query}\n{text}"
+
+
+@profile(40)
 @given(queries(), inputs(), st.sampled_from([1, 2, 3, 7, 100]), sessions())
 def test_streaming_equals_batch(query: Query, tables: list[Input], step: int, setup: list[str]) -> None:
     check(query, tables, step, setup)
