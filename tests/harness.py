@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from streamsql.catalog.catalog import CatalogManager
-from streamsql.catalog.table import Column, TableDefinition, WatermarkSpec
+from streamsql.catalog.table import Column, TableDefinition, ViewDefinition, WatermarkSpec
 from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import from_arrow
 from streamsql.planner import physical as p
@@ -73,6 +73,7 @@ class Harness:
     build_options: BuildOptions = field(default_factory=lambda: BuildOptions(threads=1))
     restored: bool = False
     now_ms: int = 0
+    views: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         self._watermarks = dict.fromkeys(self.tables, MIN_WATERMARK)
@@ -90,6 +91,8 @@ class Harness:
         context = BindContext(catalog, FunctionRegistry(), self.options.time_zone)
         for name, table in self.tables.items():
             catalog.create(pipeline.check_expressions(table.define(catalog, name), context))
+        for name, text in self.views.items():
+            catalog.create(ViewDefinition(catalog.resolve([name]), text, temporary=True))
         statement = parse_statement(self.sql)
         assert isinstance(statement, Query)
         return pipeline.plan([pipeline.bind_root(statement, context)], self.options)
@@ -102,11 +105,12 @@ class Harness:
     def push(self, text: str, table: str | None = None, watermark: int | None = None) -> None:
         """One step with these rows (of the only table, if none is named), then the watermark, if one is given."""
         name = self._name(table)
-        self._step({name: text}, {} if watermark is None else {name: watermark})
+        batch = changes(text, self._declared(name))
+        self.step({name: batch}, {} if watermark is None else {name: watermark})
 
     def watermark(self, ms: int, table: str | None = None) -> None:
         """One step without rows in which a source's watermark (all of them, if none is named) advances."""
-        self._step({}, dict.fromkeys([table] if table else self.tables, ms))
+        self.step({}, dict.fromkeys([table] if table else self.tables, ms))
 
     def finish(self) -> None:
         """The end of bounded input."""
@@ -117,12 +121,16 @@ class Harness:
         self.now_ms += ms
         timer = self._built.plan.graph.next_timer_ms()
         if timer is not None and timer <= self.now_ms:
-            self._step({}, {})
+            self.step({}, {})
 
     def take(self) -> list[str]:
         """The changes since the last call, as lines of a text table."""
+        return [line for batch in self.take_batches() for line in shown(batch, self.key)]
+
+    def take_batches(self) -> list[ChangelogBatch]:
+        """The changes since the last call, a batch a step."""
         taken, self._taken = self._taken, []
-        return [line for batch in taken for line in shown(batch, self.key)]
+        return taken
 
     def snapshot_and_restore(self) -> Harness:
         """Go on in a new graph with all declared state of this one; returns itself."""
@@ -138,14 +146,15 @@ class Harness:
                 vertex.context.states[name].restore({n: _copied(t) for n, t in tables.items()})
         return self
 
-    def _step(self, rows: Mapping[str, str], watermarks: Mapping[str, int]) -> None:
+    def step(self, batches: Mapping[str, ChangelogBatch], watermarks: Mapping[str, int]) -> None:
+        """One step: rows by table, with all its columns, and the watermarks that advance at its end."""
         if self.restored:
             self.snapshot_and_restore()
         self._watermarks |= watermarks
-        edges = []
-        for name, schema in zip(self._scans, self._schemas, strict=True):
-            batch = changes(rows[name], self._declared(name)) if name in rows else None
-            edges.append(SourceEdge(self._cut(name, batch, schema), self._watermarks[name]))
+        edges = [
+            SourceEdge(self._read(name, batches.get(name), schema), self._watermarks[name])
+            for name, schema in zip(self._scans, self._schemas, strict=True)
+        ]
         self._built.plan.engine.set_now(self.now_ms)
         self._built.plan.graph.step(edges, self.now_ms)
         while (batch := self._queue.get(0)) is not None:
@@ -154,14 +163,13 @@ class Harness:
     def _declared(self, name: str) -> pa.Schema:
         return pa.schema([(n, from_arrow(t).arrow) for n, t in self.tables[name].columns.items()])
 
-    def _cut(self, name: str, batch: ChangelogBatch | None, schema: pa.Schema) -> ChangelogBatch | None:
+    def _read(self, name: str, batch: ChangelogBatch | None, schema: pa.Schema) -> ChangelogBatch | None:
         """The columns that the plan reads, under the names they have inside a job."""
-        if batch is None:
+        if batch is None or not batch.num_rows:
             return None
-        node = next(
-            n for n in self.plan.nodes() if isinstance(n, p.TableSourceScan) and n.table.path.name == name
-        )
-        columns = [batch.rows.column(f.name) for f in node.schema]
+        scans = (n for n in self.plan.nodes() if isinstance(n, p.TableSourceScan))
+        node = next(n for n in scans if n.table.path.name == name)
+        columns = [batch.rows.column(f.name).cast(f.type.arrow) for f in node.schema]
         return ChangelogBatch(pa.RecordBatch.from_arrays(columns, schema=schema), batch.weights)
 
     # -- looking in ------------------------------------------------------------------------------------------------

@@ -25,16 +25,20 @@ KINDS = {
     "text": pa.string(),
     "bool": pa.bool_(),
     "time": MILLIS,
+    "instant": pa.timestamp("ms", "UTC"),
+    "array": pa.list_(pa.int32()),
 }
+COLLECTIONS = ("array", "multiset")
 NUMBERS = ("int", "big", "double", "decimal")
 
 VALUES: dict[str, Sequence[object]] = {
     "int": (0, 1, 2, 7, -5),
     "big": (0, 1, -3, 10**12),
-    "double": (0.0, 0.25, -2.75, 1e3, 0.1),
+    "double": (0.0, -0.0, 0.25, -2.75, 1e3, 0.1),
     "decimal": tuple(Decimal(x) for x in ("0.000", "1.250", "-3.005", "99.999")),
     "text": ("a", "b", "", "ü"),
     "bool": (True, False),
+    "array": ([], [1], [2, None, 2]),
 }
 
 SIZES = (0, 1, 2, 5, 9, 16)
@@ -48,14 +52,26 @@ DELAY_S = 4
 
 def cell(rng: random.Random, kind: str) -> object:
     """A value of a kind; one in five is NULL, and times fall into one minute."""
-    if kind == "time":
-        return rng.randrange(120) / 2
+    if kind in ("time", "instant"):
+        return rng.choice((rng.randrange(120) / 2, rng.randrange(60_000) / 1000))
     return None if rng.random() < 0.2 else rng.choice(VALUES[kind])
 
 
+EVENT_COLUMNS = {
+    "i": "int",
+    "l": "big",
+    "f": "double",
+    "d": "decimal",
+    "s": "text",
+    "b": "bool",
+    "a": "array",
+    "ts": "time",
+}
+
+
 def events(name: str = "t") -> st.SearchStrategy[Input]:
-    """Rows with every type and an event time, in an order in which none is late."""
-    kinds = {"i": "int", "l": "big", "f": "double", "d": "decimal", "s": "text", "b": "bool", "ts": "time"}
+    """Rows with every type and an event time, in an order in which none is late. That of ``u`` is an instant."""
+    kinds = EVENT_COLUMNS | ({"ts": "instant"} if name == "u" else {})
 
     def made(size: int, seed: int) -> Input:
         rng = random.Random(seed)
@@ -81,6 +97,33 @@ def changes() -> st.SearchStrategy[Input]:
                 log.append((+1, alive[-1]))
         rows = table({"i": KINDS["int"], "f": KINDS["double"], "s": KINDS["text"]}, *(r for _, r in log))
         return Input("c", rows, weights=tuple(w for w, _ in log), mode=RETRACT)
+
+    return st.builds(made, st.sampled_from(SIZES), st.integers(0, 9999))
+
+
+def corrected() -> st.SearchStrategy[Input]:
+    """A retracting changelog ``e`` with an event time: a row is taken back while it is not late yet."""
+    kinds = {"i": "int", "s": "text", "ts": "time"}
+
+    def made(size: int, seed: int) -> Input:
+        rng = random.Random(seed)
+        cells = [[cell(rng, k) for k in kinds.values()] for _ in range(size)]
+        rows = table({c: KINDS[k] for c, k in kinds.items()}, *cells)
+        ordered = Input("e", rows, "ts", DELAY_S).shuffled(seed)
+        times = ordered.rows["ts"].cast(pa.int64()).to_pylist()
+        log: list[tuple[int, int]] = []
+        doomed: list[int] = []
+        for n in range(size):
+            limit = max(times[: n + 1]) - DELAY_S * 1000
+            for old in [o for o in doomed if times[o] <= limit or rng.random() < 0.3]:
+                doomed.remove(old)
+                log.append((-1, old))
+            log.append((+1, n))
+            if rng.random() < 0.4:
+                doomed.append(n)
+        log += [(-1, old) for old in doomed]
+        taken = ordered.rows.take(pa.array([n for _, n in log], pa.int64()))
+        return replace(ordered, rows=taken, weights=tuple(w for w, _ in log), mode=RETRACT)
 
     return st.builds(made, st.sampled_from(SIZES), st.integers(0, 9999))
 
@@ -121,21 +164,9 @@ class Relation:
         return dict(self.columns)[name]
 
 
-T = Relation(
-    "SELECT * FROM t",
-    (
-        ("i", "int"),
-        ("l", "big"),
-        ("f", "double"),
-        ("d", "decimal"),
-        ("s", "text"),
-        ("b", "bool"),
-        ("ts", "time"),
-    ),
-    ordered=True,
-    time="ts",
-)
-U = replace(T, sql="SELECT * FROM u")
+T = Relation("SELECT * FROM t", tuple(EVENT_COLUMNS.items()), ordered=True, time="ts")
+U = replace(T, sql="SELECT * FROM u", columns=(*T.columns[:-1], ("ts", "instant")))
+E = Relation("SELECT * FROM e", (("i", "int"), ("s", "text"), ("ts", "time")), updating=True, time="ts")
 C = Relation("SELECT * FROM c", (("i", "int"), ("f", "double"), ("s", "text")), updating=True)
 P = Relation("SELECT * FROM p", (("id", "int"), ("i", "int"), ("s", "text")), updating=True)
 
@@ -143,9 +174,11 @@ P = Relation("SELECT * FROM p", (("id", "int"), ("i", "int"), ("s", "text")), up
 class Builder:
     """Draws one query; names are numbered within it, so that equal draws give equal text."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: st.DrawFn, prefix: str = "") -> None:
         self.draw = draw
+        self.prefix = prefix
         self.names = itertools.count()
+        self.views: list[str] = []
 
     def pick(self, *choices: object) -> object:
         return self.draw(st.sampled_from(choices))
@@ -184,11 +217,12 @@ class Builder:
             f"{c} BETWEEN 1 AND 7" for c in r.of_kind("int")
         ]
         n += [f"{c} > TIMESTAMP '2024-01-01 00:00:20'" for c in r.of_kind("time")]
+        n += [f"CARDINALITY({c}) > 0" for c in r.of_kind("array")]
         return str(self.pick(*n))
 
     # -- queries ---------------------------------------------------------------------------------------------------
     def source(self) -> Relation:
-        found = self.pick(T, T, T, U, C, P)
+        found = self.pick(T, T, T, U, C, P, E)
         assert isinstance(found, Relation)
         return found
 
@@ -202,12 +236,29 @@ class Builder:
             self.windowed,
             self.windowed,
         ]
-        forms += [self.union, self.distinct]
+        forms += [self.union, self.distinct, self.unnest]
         form = self.pick(*forms)
         assert callable(form)
         made = form(depth)
         assert isinstance(made, Relation)
+        if self.draw(st.integers(0, 4)) == 0:
+            view = f"{self.prefix}v{len(self.views)}"
+            self.views.append(f"CREATE TEMPORARY VIEW {view} AS {made.sql}")
+            made = replace(made, sql=f"SELECT * FROM {view}")
         return made
+
+    def unnest(self, depth: int) -> Relation:
+        """A row once per element of an array."""
+        r = self.relation(depth - 1)
+        arrays = r.of_kind("array")
+        if not arrays:
+            return self.project(depth)
+        name = self.name()
+        kept = [n for n, _ in r.columns]
+        join = self.pick("CROSS JOIN", "CROSS JOIN", "LEFT JOIN")
+        on = " ON TRUE" if join == "LEFT JOIN" else ""
+        sql = f"SELECT {', '.join([*kept, name])} FROM ({r.sql}) {join} UNNEST({arrays[0]}) AS n ({name}){on}"
+        return replace(r, sql=sql, columns=(*r.columns, (name, "int")), ordered=False)
 
     def where(self, r: Relation) -> str:
         return f" WHERE {self.condition(r)}" if self.draw(st.booleans()) else ""
@@ -228,25 +279,27 @@ class Builder:
 
     def union(self, depth: int) -> Relation:
         a, b = self.relation(depth - 1), self.relation(depth - 1)
-        kinds = [k for k in ("int", "text", "time") if a.of_kind(k) and b.of_kind(k)]
-        timed = a.time is not None and b.time is not None and self.draw(st.booleans())
+        kinds = [k for k in ("int", "text", "time", "instant") if a.of_kind(k) and b.of_kind(k)]
+        same = a.time is not None and b.time is not None and a.kind(a.time) == b.kind(b.time)
+        timed = a.kind(str(a.time)) if same and self.draw(st.booleans()) else None
         sides = []
         names = [self.name() for _ in range(len(kinds) + 2)]
         for r in (a, b):
-            items = [
-                str(self.pick(*r.of_kind(k))) if k != "time" or not timed else str(r.time) for k in kinds
-            ]
+            items = [str(self.pick(*r.of_kind(k))) if k != timed else str(r.time) for k in kinds]
             if not kinds:
                 items = ["1"]
             sides.append(", ".join(f"{e} AS {n}" for e, n in zip(items, names, strict=False)))
         columns = tuple(zip(names, kinds or ["int"], strict=False))
-        time = names[kinds.index("time")] if timed and "time" in kinds else None
+        time = names[kinds.index(timed)] if timed else None
         sql = f"SELECT {sides[0]} FROM ({a.sql}) UNION ALL SELECT {sides[1]} FROM ({b.sql})"
         return Relation(sql, columns, a.updating or b.updating, time=time)
 
     def distinct(self, depth: int) -> Relation:
         r = self.relation(depth - 1)
-        keep = [n for n, _ in r.columns if self.draw(st.booleans())] or [r.columns[0][0]]
+        bare = [n for n, k in r.columns if k not in COLLECTIONS]
+        keep = [n for n in bare if self.draw(st.booleans())] or bare[:1]
+        if not keep:
+            return self.project(depth)
         items = [(n, self.name(), r.kind(n)) for n in keep]
         sql = f"SELECT DISTINCT {', '.join(f'{n} AS {m}' for n, m, _ in items)} FROM ({r.sql}){self.where(r)}"
         return Relation(sql, tuple((m, k) for _, m, k in items), updating=r.updating)
@@ -258,26 +311,33 @@ class Builder:
     def call(self, r: Relation) -> tuple[str, str]:
         numbers = r.of_kind(*NUMBERS)
         number = self.number(r, 1) if self.draw(st.booleans()) or not numbers else str(self.pick(*numbers))
-        column, kind = self.draw(st.sampled_from(r.columns))
+        column, kind = self.draw(
+            st.sampled_from([c for c in r.columns if c[1] not in COLLECTIONS] or [("1", "int")])
+        )
         distinct = str(self.pick("", "", "DISTINCT "))
         made = [
             ("COUNT(*)", "big"), (f"COUNT({distinct}{column})", "big"), (f"SUM({distinct}{number})", "number"),
             (f"AVG({distinct}{number})", "number"), (f"MIN({column})", kind), (f"MAX({column})", kind),
             (f"MAX({number})", "number"), (f"COUNT({distinct}{number})", "big"),
-            (f"VAR_POP(CAST({number} AS DOUBLE))", "double"),
+            (f"VAR_POP(CAST({number} AS DOUBLE))", "double"), (f"STDDEV_SAMP(CAST({number} AS DOUBLE))", "double"),
         ]  # fmt: skip
+        if kind in ("int", "text"):
+            made.append((f"COLLECT({column})", "multiset"))
         if r.of_kind("text"):
             made.append((f"LISTAGG(DISTINCT {self.pick(*r.of_kind('text'))})", "text"))
         if r.ordered:
             made += [(f"FIRST_VALUE({column})", kind), (f"LAST_VALUE({column})", kind)]
             made += [(f"LISTAGG({c}, '-')", "text") for c in r.of_kind("text")[:1]]
+            made += [(f"ARRAY_AGG({c})", "array") for c in r.of_kind("int")[:1]]
+            made += [(f"JSON_ARRAYAGG({c})", "text") for c in r.of_kind("int")[:1]]
         call, result = self.draw(st.sampled_from(made))
         if self.draw(st.integers(0, 3)) == 0:
             call += f" FILTER (WHERE {self.condition(r, 1)})"
         return call, result
 
     def keys(self, r: Relation) -> list[str]:
-        choices = [n for n, _ in r.columns if n != r.time and n not in (r.window or ())]
+        bare = [n for n, k in r.columns if k not in COLLECTIONS]
+        choices = [n for n in bare if n != r.time and n not in (r.window or ())]
         return [n for n in choices if self.draw(st.integers(0, 2)) == 0][:3]
 
     def group(self, depth: int) -> Relation:
@@ -294,7 +354,9 @@ class Builder:
         window: tuple[str, str] | None,
         time: str | None = None,
     ) -> Relation:
-        kinds = dict(r.columns) | dict.fromkeys((*(window or ()), time or ""), "time")
+        kinds = dict(r.columns) | dict.fromkeys(window or (), "time")
+        if time and r.time:
+            kinds[time] = r.kind(r.time)
         items = [(k, self.name(), kinds[k]) for k in keys] + [(c, self.name(), k) for c, k in self.calls(r)]
         grouping = f" GROUP BY {', '.join(keys)}" if keys else ""
         having = (
@@ -315,7 +377,8 @@ class Builder:
         """A window table function, alone or aggregated."""
         r = self.relation(depth - 1)
         if r.time is None:
-            r = T
+            r = self.draw(st.sampled_from([T, U, E]))
+            assert r.time is not None
         kind = str(self.pick("TUMBLE", "HOP", "CUMULATE", "SESSION"))
         inner = (
             f"({r.sql})"
@@ -342,7 +405,8 @@ class Builder:
             appended = ", ".join(f"{c} AS {n}" for c, n in zip((*window, "window_time"), names, strict=True))
             kept = [n for n, _ in r.columns if n != r.time]
             sql = f"SELECT {', '.join([*kept, appended])} FROM {source}{self.where(r)}"
-            columns = (*((n, r.kind(n)) for n in kept), *((n, "time") for n in names))
+            kinds = ("time", "time", r.kind(r.time))
+            columns = (*((n, r.kind(n)) for n in kept), *zip(names, kinds, strict=True))
             return Relation(
                 sql, columns, r.updating, ordered=False, time=names[2], window=(names[0], names[1])
             )
@@ -351,7 +415,39 @@ class Builder:
         return self.aggregate(r, source, keys, window, time)
 
 
+@dataclass(frozen=True)
+class Query:
+    """The text of a query, after the statements that create its views."""
+
+    sql: str
+    views: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ";\n".join([*self.views, self.sql])
+
+
 @st.composite
-def queries(draw: st.DrawFn, depth: int = 3) -> str:
-    """The text of a query over tables t, u, c and p."""
-    return Builder(draw).relation(draw(st.integers(1, depth))).sql
+def queries(draw: st.DrawFn, depth: int = 3, prefix: str = "") -> Query:
+    """A query over the tables of :func:`inputs`. ``prefix`` keeps the names of its views apart from others'."""
+    builder = Builder(draw, prefix)
+    sql = builder.relation(draw(st.integers(1, depth))).sql
+    return Query(sql, tuple(builder.views))
+
+
+def inputs() -> st.SearchStrategy[list[Input]]:
+    """The five tables that queries read."""
+    return st.tuples(events("t"), events("u"), changes(), upserts(), corrected()).map(list)
+
+
+ZONES = ("UTC", "Asia/Kolkata", "America/New_York")
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> list[str]:
+    """Settings that change how a query runs and not what it answers, and a zone."""
+    early, mini = draw(st.integers(0, 4)) == 0, draw(st.integers(0, 4)) == 0
+    return [
+        f"SET 'table.local-time-zone' = '{draw(st.sampled_from(ZONES))}'",
+        *(["SET 'table.exec.emit.early-fire.enabled' = 'true'"] if early else []),
+        *(["SET 'table.exec.mini-batch.enabled' = 'false'"] if mini else []),
+    ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
 
+from streamsql.changelog import to_rows
+from streamsql.planner.to_physical import PhysicalOptions
+from streamsql.runtime.build import BuildOptions
 from streamsql.session import EnvironmentSettings, TableEnvironment
+from tests.harness import Harness, Table
 
 from .compare import Row, difference, rows_of
 from .replay import replay
@@ -50,6 +54,22 @@ def final(
     """The final rows as ``to_arrow`` gives them."""
     with session(inputs, setup=setup, step=step) as env:
         return rows_of(env.execute_sql(sql).to_arrow())
+
+
+def restarted(
+    sql: str, inputs: Sequence[Input], *, step: int, views: Mapping[str, str] | None = None, zone: str = "UTC"
+) -> list[Row]:
+    """The final rows where the state is snapshot and restored into a new job before each step."""
+    tables = {t.name: Table({f.name: f.type for f in t.rows.schema}, t.time, t.mode, t.key) for t in inputs}
+    options, build = PhysicalOptions(time_zone=zone), BuildOptions(time_zone=zone, threads=1)
+    with Harness(sql, tables, options, build, restored=True, views=views or {}) as h:
+        longest = max((t.rows.num_rows for t in inputs), default=0)
+        for start in range(0, longest, step):
+            taken = {t.name: t.slice(start, step) for t in inputs}
+            h.step(taken, {t.name: t.watermark_ms(start + step) for t in inputs})
+        h.finish()
+        changes = [row for made in h.take_batches() for row in to_rows(made, h.key)]
+        return replay(changes, h.key)
 
 
 def batch(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> list[Row]:

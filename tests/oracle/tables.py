@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from streamsql.catalog.table import Column, TableDefinition, WatermarkSpec
+from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import from_arrow
 from streamsql.runtime.connectors.in_process import InProcessTable
+from streamsql.runtime.operators.base import MAX_WATERMARK, MIN_WATERMARK
 from streamsql.schema import Field, Schema
 from streamsql.session import TableEnvironment
 
@@ -58,6 +61,25 @@ class Input:
                 data=data,
             )
         )
+
+    def slice(self, start: int, count: int) -> ChangelogBatch:
+        """Rows ``start`` to ``start + count`` with their weights."""
+        rows = self.rows.slice(start, count).combine_chunks()
+        weights = None if self.weights is None else np.array(self.weights[start : start + count], np.int64)
+        found = rows.to_batches()
+        return ChangelogBatch(
+            found[0] if found else pa.RecordBatch.from_pylist([], schema=rows.schema), weights
+        )
+
+    def watermark_ms(self, count: int) -> int:
+        """The watermark after ``count`` rows; the highest once they are all read."""
+        if count >= self.rows.num_rows:
+            return MAX_WATERMARK
+        if self.time is None:
+            return MIN_WATERMARK
+        times = self.rows[self.time].slice(0, count).cast(pa.timestamp("ms")).cast(pa.int64())
+        highest = pc.max(times).as_py()
+        return MIN_WATERMARK if highest is None else highest - int(self.delay_s * 1000)
 
     def final(self) -> pa.Table:
         """The table that the rows amount to: of a changelog, what is left at its end."""
