@@ -1,7 +1,8 @@
 """DuckDB as the vectorised executor of fragments: one in-memory database a job.
 
-A :class:`Fragment` is one query bound once over the step's batches and run every step (about 1 ms fixed, then millions
-of rows a second). Columns inside a job are named by position (``c0``, ``c1`` …); people's names are put on at the edges.
+A :class:`Fragment` is one query bound once over the step's batches and run every step (about 1 ms fixed,
+then millions of rows a second). Columns inside a job are named by position (``c0``, ``c1`` …); people's
+names are put on at the edges.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ class ChangelogNormalize(Operator):
         super().open(ctx)
         self._index = ctx.state("keys", KeyIndex([self.schema.field(i).type for i in self.key]))
         self._columns = [
-            None if i in self.key else ctx.state(f"c{i}", SlotColumn(f.type)) for i, f in enumerate(self.schema)
+            None if i in self.key else ctx.state(f"c{i}", SlotColumn(f.type))
+            for i, f in enumerate(self.schema)
         ]
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
@@ -70,19 +71,23 @@ class ChangelogNormalize(Operator):
         self._index.remove(gone)
         return self._changes(old, rows, retract, insert)
 
-    def _rows(self, slots: np.ndarray) -> list[pa.Array]:  # type: ignore[type-arg]
+    def _rows(self, slots: np.ndarray) -> list[pa.Array]:
         keys = iter(self._index.keys(slots))
-        by_key = {i: k for i, k in zip(self.key, keys, strict=True)}
+        by_key = dict(zip(self.key, keys, strict=True))
         return [by_key[i] if c is None else c.get(slots) for i, c in enumerate(self._columns)]
 
-    def _store(self, slots: np.ndarray, rows: pa.RecordBatch, insert: np.ndarray) -> None:  # type: ignore[type-arg]
+    def _store(self, slots: np.ndarray, rows: pa.RecordBatch, insert: np.ndarray) -> None:
         mask = pa.array(insert)
         for i, state in enumerate(self._columns):
             if state is not None and insert.any():
                 state.set(slots[insert], rows.column(i).filter(mask))
 
     def _changes(
-        self, old: list[pa.Array], rows: pa.RecordBatch, retract: np.ndarray, insert: np.ndarray  # type: ignore[type-arg]
+        self,
+        old: list[pa.Array],
+        rows: pa.RecordBatch,
+        retract: np.ndarray,
+        insert: np.ndarray,
     ) -> ChangelogBatch | None:
         n = len(retract)
         order = np.sort(np.concatenate([np.flatnonzero(retract) * 2, np.flatnonzero(insert) * 2 + 1]))

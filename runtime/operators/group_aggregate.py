@@ -8,12 +8,13 @@ In: a changelog (updates need −U). Out: one change per touched group and step:
     unchanged    row           same row     –
     emptied      row           –            −old
 
-The step's rows are first aggregated per key in DuckDB (fused with the filter and projection before), so the cost here is per
-touched group, never per group known. A global aggregate emits nothing before its first row, as Flink; at the end of
-bounded input it emits the row of the empty set, as batch does (Flink does not).
+The step's rows are first aggregated per key in DuckDB (fused with the filter and projection before), so the
+cost here is per touched group, never per group known. A global aggregate emits nothing before its first
+row, as Flink; at the end of bounded input it emits the row of the empty set, as batch does (Flink does
+not).
 
-State: key → row count and accumulators; DISTINCT adds (key, value) → count. Freed when the group's row count is 0, and, where
-``expiry`` names a window end among the keys, when that window is complete.
+State: key → row count and accumulators; DISTINCT adds (key, value) → count. Freed when the group's row
+count is 0, and, where ``expiry`` names a window end among the keys, when that window is complete.
 
 Source: Flink's GroupAggFunction (2.x).
 """
@@ -46,8 +47,9 @@ ORDINAL = "i"
 class DistinctArgs:
     """The distinct values of one argument list (with its filter) and the calls over them.
 
-    ``sql``: (hash, key columns, hash with values, value columns, weight) per distinct value of the step, from ``{input}``.
-    ``calls``: positions of the accumulators fed, with the index of the value column each sums (None: counts).
+    ``sql``: (hash, key columns, hash with values, value columns, weight) per distinct value of the step,
+    from ``{input}``. ``calls``: positions of the accumulators fed, with the index of the value column each
+    sums (None: counts).
     """
 
     sql: str
@@ -57,7 +59,7 @@ class DistinctArgs:
 
 @dataclass(frozen=True)
 class GroupAggregateConfig:
-    """``sql`` yields hash, keys, row count, then every accumulator's partials (DISTINCT ones excepted), from ``{input}``.
+    """``sql`` yields from ``{input}``: hash, keys, row count, first row, then partials (those of DISTINCT excepted).
 
     ``upsert``: leave −U out. ``weighted``: the input has a weight column.
     """

@@ -1,13 +1,14 @@
 """GroupRecompute: any function of a group's rows, right under any changelog.
 
-Keeps the input rows per key. In each step the groups it touches are computed twice, over their old rows and over their new ones,
-by the same DuckDB query over just those rows, and the difference is emitted. It is the generic form: whatever is hot has a
-specialised operator, which is tested against this one.
+Keeps the input rows per key. In each step the groups it touches are computed twice, over their old rows and
+over their new ones, by the same DuckDB query over just those rows, and the difference is emitted. It is the
+generic form: whatever is hot has a specialised operator, which is tested against this one.
 
     step's rows ─┬─ touched keys ─ old rows ─ f ─┐
                  └─ append ─────── new rows ─ f ─┴─ difference ─▶ −old +new
 
-State: key → its rows; freed as rows are retracted, or, where the keys hold a window's end, when the watermark passes it.
+State: key → its rows; freed as rows are retracted, or, where the keys hold a window's end, when the
+watermark passes it.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from .expiry import WindowExpiry
 class GroupRecomputeConfig:
     """``prepare_sql`` makes the kept rows from ``{input}`` (None: they are the input).
 
-    ``group_sql``: over ``{input}`` with ``g`` (group number), ``c0 …``, ``i`` (arrival order), one row a live copy; yields ``g``
-    and the output columns. ``keys``: key columns of the kept rows, also the first output columns. ``expiry``: the kept
-    rows' column that holds the end of a window; its groups are freed when that is complete.
+    ``group_sql``: over ``{input}`` with ``g`` (group number), ``c0 …``, ``i`` (arrival order), one row a
+    live copy; yields ``g`` and the output columns. ``keys``: key columns of the kept rows, also the first
+    output columns. ``expiry``: the kept rows' column that holds the end of a window; its groups are freed
+    when that is complete.
     """
 
     prepare_sql: str | None
@@ -143,11 +145,9 @@ class GroupRecompute(Operator):
 
     def _empty(self) -> pa.RecordBatch:
         """The global aggregate of no rows: COUNT 0, NULL otherwise."""
-        names = self.config.group_sql.replace("GROUP BY g", "")
+        sql = self.config.group_sql.replace("GROUP BY g", "").replace("SELECT g,", "SELECT 0::BIGINT AS g,")
         schema = pa.schema([pa.field("g", pa.int64()), *self.config.rows, pa.field("i", pa.int64())])
-        fragment = self.ctx.engine.fragment(
-            names.replace("SELECT g,", "SELECT 0::BIGINT AS g,"), {"input": schema}, self._group.output, self.config.what
-        )
+        fragment = self.ctx.engine.fragment(sql, {"input": schema}, self._group.output, self.config.what)
         found = fragment.run(input=None)
         return pa.RecordBatch.from_arrays(found.columns[1:], schema=self.config.output)
 
@@ -182,7 +182,9 @@ class GroupRecompute(Operator):
         return ChangelogBatch(pa.RecordBatch.from_arrays(columns, schema=self.config.output), weights)
 
     def _as_group(self, row: pa.RecordBatch) -> pa.RecordBatch:
-        return pa.RecordBatch.from_arrays([pa.array([0], pa.int64()), *row.columns], schema=self._group.output)
+        return pa.RecordBatch.from_arrays(
+            [pa.array([0], pa.int64()), *row.columns], schema=self._group.output
+        )
 
     def content(self) -> pa.Table:
         """All groups, recomputed: cost is that of the whole state."""

@@ -128,7 +128,7 @@ class WindowAggregate(Operator):
     def _kept(self, partial: pa.RecordBatch, watermark: int) -> npt.NDArray[np.bool_]:
         """Which partial rows still belong to a window that has not fired; counts the others."""
         slices, counts = partial.column(0), numpy(partial.column(1), np.int64)
-        null = numpy(slices.is_null(), np.bool_)
+        null: npt.NDArray[np.bool_] = numpy(slices.is_null(), np.bool_)
         if null.any():
             self.ctx.metrics.num_null_time_dropped += int(counts[null].sum())
         if watermark == MIN_WATERMARK:
