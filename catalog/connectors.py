@@ -62,7 +62,7 @@ SCAN_OPTIONS = (
         "scan.parallelism",
         "int",
         None,
-        unsupported="a job runs in one process; start it several times to share partitions",
+        unsupported="a job runs in one process",
     ),
 )
 SINK_OPTIONS = (ConfigOption("sink.parallelism", "int", None, unsupported="a job runs in one process"),)

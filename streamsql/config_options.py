@@ -28,7 +28,7 @@ def _one_process(value: Any) -> None:
     if value != 1:
         raise UnsupportedError(
             f"'parallelism.default'='{value}' is not supported: a job runs in one process",
-            hint="start the same job several times; they share the partitions of the topic",
+            hint="leave it at 1; threads inside the process use the cores",
         )
 
 
