@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamsql.datatypes import DataType, Root
+from streamsql.errors import DataError
 
 from .operators.base import OperatorContext
 from .state.slot_column import SlotColumn
@@ -143,8 +144,7 @@ class Sum(Accumulator):
         if self._average:
             divisor = np.where(empty, 1, count)
             if self._kind == "int":
-                quotient = np.abs(total) // divisor
-                total = np.where(total < 0, -quotient, quotient)
+                total = total // divisor + ((total < 0) & (total % divisor != 0))
             else:
                 total = total / divisor
         dtype = self._type.arrow.to_pandas_dtype()
@@ -180,8 +180,12 @@ class Extremum(Accumulator):
 
     def update(self, slots: Slots, partials: Sequence[pa.Array]) -> None:
         new, old = partials[0], self._value.get(slots)
-        better = pc.less(new, old) if self._smallest else pc.greater(new, old)
-        take = pc.or_(pc.fill_null(better, False), pc.and_(pc.is_null(old), pc.is_valid(new)))
+        less, more = (new, old) if self._smallest else (old, new)
+        better = pc.fill_null(pc.less(less, more), False)
+        if pa.types.is_floating(new.type):  # NaN is the greatest value
+            nan = pc.and_(pc.is_nan(more), pc.invert(pc.is_nan(less)))
+            better = pc.or_(better, pc.fill_null(nan, False))
+        take = pc.or_(better, pc.and_(pc.is_null(old), pc.is_valid(new)))
         chosen = numpy(take, np.bool_)
         if chosen.any():
             self._value.set(slots[chosen], new.filter(pa.array(chosen)))
@@ -241,12 +245,15 @@ def is_distinct(left: pa.Array, right: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _add_decimal(left: pa.Array, right: pa.Array) -> pa.Array:
-    """Exact DECIMAL(38, s) addition. Raises OverflowError beyond 38 digits."""
+    """Exact DECIMAL(38, s) addition. Raises DataError beyond 38 digits."""
     wide = pa.decimal256(76, left.type.scale)
     total = pc.add(
         left.cast(pa.decimal256(40, left.type.scale)), right.cast(pa.decimal256(40, left.type.scale))
     )
     try:
         return total.cast(wide).cast(left.type)
-    except pa.ArrowInvalid as e:
-        raise OverflowError(f"a DECIMAL sum exceeds 38 digits: {e}") from None
+    except pa.ArrowInvalid:
+        raise DataError(
+            f"a sum exceeds DECIMAL(38, {left.type.scale})",
+            hint="sum a DOUBLE, or fewer digits after the point",
+        ) from None

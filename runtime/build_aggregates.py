@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from streamsql.datatypes import DataType, Root
 from streamsql.planner.expressions import AggregateCall, Expr
+from streamsql.planner.functions.aggregates import divide_sum
 from streamsql.planner.functions.base import BatchAggregate
+from streamsql.planner.sql_parts import wrap
 
 from .accumulators import Accumulator, Count, Extremum, Picked, RowCount, Sum
 
@@ -30,12 +32,7 @@ def is_incremental(call: AggregateCall, *, weighted: bool) -> bool:
         return False
     if name in LINEAR:
         return not any(t.type.is_interval for t in call.args)
-    comparable = not (
-        call.type.is_nested
-        or call.type.is_approximate
-        or call.type.is_interval
-        or call.type.root is Root.BOOLEAN
-    )
+    comparable = not (call.type.is_nested or call.type.is_interval or call.type.root is Root.BOOLEAN)
     return name in INSERT_ONLY and not weighted and (comparable or name.endswith("VALUE"))
 
 
@@ -83,7 +80,12 @@ def _sum_sql(call: AggregateCall, x: str, condition: str, *, weighted: bool) -> 
         return f"sum({x}{' * w' if weighted else ''}){condition}::DOUBLE"
     if weighted:
         x = f"({x}::HUGEINT * w)" if t.root is Root.BIGINT else f"({x}::BIGINT * w)"
-    return f"sum({x}){condition}::BIGINT"
+    return _as_bigint(f"sum({x}){condition}", t)
+
+
+def _as_bigint(total: str, argument: DataType) -> str:
+    """A HUGEINT sum as BIGINT: it wraps around as Flink's does. Only sums of BIGINT can be so large."""
+    return wrap(total, Root.BIGINT) if argument.root is Root.BIGINT else f"{total}::BIGINT"
 
 
 def accumulator(call: AggregateCall, compile_: Compile, *, weighted: bool) -> Accumulator:
@@ -157,15 +159,14 @@ def slice_partials(call: AggregateCall, compile_: Compile, *, weighted: bool) ->
     valid = where(condition, f"{x} IS NOT NULL")
     if name in ("SUM", "AVG"):
         total = sum_type(call)
-        cast = (
-            f"DECIMAL(38,{total.scale})"
-            if pa.types.is_decimal(total)
-            else "DOUBLE"
-            if pa.types.is_floating(total)
-            else "BIGINT"
-        )
+        if pa.types.is_decimal(total):
+            merge = f"sum({{p}})::DECIMAL(38,{total.scale})"
+        elif pa.types.is_floating(total):
+            merge = "sum({p})::DOUBLE"
+        else:
+            merge = _as_bigint("sum({p})", argument_type(call))
         return [
-            Partial(_sum_sql(call, x, where(condition), weighted=weighted), total, f"sum({{p}})::{cast}"),
+            Partial(_sum_sql(call, x, where(condition), weighted=weighted), total, merge),
             Partial(_count_sql(valid, weighted=weighted), pa.int64(), "sum({p})::BIGINT"),
         ]
     if name in ("MIN", "MAX"):
@@ -184,7 +185,8 @@ def final_sql(call: AggregateCall, columns: Sequence[str]) -> str:
     if name == "COUNT":
         return f"coalesce({columns[0]}, 0)::BIGINT"
     if name == "SUM":
-        return f"CASE WHEN {columns[1]} > 0 THEN {columns[0]}::{target} END"
+        total = wrap(columns[0], call.type.root) if call.type.is_integer else f"{columns[0]}::{target}"
+        return f"CASE WHEN {columns[1]} > 0 THEN {total} END"
     if name == "AVG":
         return f"CASE WHEN {columns[1]} > 0 THEN {_average(call, columns[0], columns[1])}::{target} END"
     return columns[0]
@@ -195,28 +197,8 @@ def _average(call: AggregateCall, total: str, count: str) -> str:
     if t.is_approximate:
         return f"({total} / {count})"
     if t.root is Root.DECIMAL:
-        scale = call.type.scale
-        # exact: scale up, divide integers, round half away from zero, scale down
-        scaled = (
-            f"({total}::DECIMAL(38,{t.scale}) * {10 ** (scale - t.scale)}::HUGEINT)"
-            if scale > t.scale
-            else total
-        )
-        units = f"({scaled} * {10**t.scale})::HUGEINT" if t.scale else f"{scaled}::HUGEINT"
-        rounded = f"(sign({units}) * ((abs({units}) * 2 + {count}) // (2 * {count})))"
-        return (
-            f"({rounded}::DECIMAL(38,0) / {10**scale}::DECIMAL(38,0))"
-            if scale == 0
-            else _unscale(rounded, scale)
-        )
+        return divide_sum(total, count, t.scale, call.type)
     return f"(sign({total}) * (abs({total}::HUGEINT) // {count}))"
-
-
-def _unscale(units: str, scale: int) -> str:
-    """A HUGEINT of 10^-scale units as DECIMAL(38, scale), through text so that no digit is lost."""
-    sign = f"CASE WHEN {units} < 0 THEN '-' ELSE '' END"
-    digits = f"lpad(abs({units})::VARCHAR, {scale + 1}, '0')"
-    return f"({sign} || left({digits}, -{scale}) || '.' || right({digits}, {scale}))"
 
 
 # -- whole groups --------------------------------------------------------------------------------------------------

@@ -185,8 +185,8 @@ def to_rows(batch: ChangelogBatch, upsert_key: Sequence[int] | None) -> Iterator
 
 
 def python_values(column: pa.Array) -> list[Any]:
-    """Plain Python values; maps become dicts."""
-    if pa.types.is_map(column.type):
+    """Plain Python values; maps become dicts, or lists of pairs where their keys are rows or collections."""
+    if pa.types.is_map(column.type) and not pa.types.is_nested(column.type.key_type):
         return [None if v is None else dict(v) for v in column.to_pylist()]
     values: list[Any] = column.to_pylist()
     return values

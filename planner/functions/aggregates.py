@@ -88,7 +88,8 @@ def _avg(agg: BatchAggregate) -> str:
     total = f"sum({agg.distinct_sql}{agg.args[0]}){agg.over()}"
     count = f"nullif(count({agg.distinct_sql}{agg.args[0]}){agg.over()}, 0)"
     if agg.type.is_integer:
-        return wrap(f"CAST({total} AS HUGEINT) // {count}", agg.type.root)
+        whole = wrap(f"CAST({total} AS HUGEINT)", Root.BIGINT)
+        return wrap(f"CAST({whole} AS HUGEINT) // {count}", agg.type.root)
     if agg.type.is_approximate:
         return cast(f"({total} / {count})", agg.type.duckdb)
     return divide_sum(total, count, agg.arg_types[0].scale, agg.type)

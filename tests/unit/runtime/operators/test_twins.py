@@ -59,7 +59,7 @@ def steps(seed: int, *, updating: bool) -> Iterator[str]:
             else:
                 cells = [
                     rng.choice(("a", "b", "null")), rng.choice(("1", "2", "-7", "null")), rng.choice(("0.5", "-2", "null")),
-                    rng.choice(("1.25", "-3.10", "null")), rng.choice(("p", "q", "''", "null")), rng.choice(("0", "4999", "5000", "17000")),
+                    rng.choice(("1.25", "-3.10", "98765.43", "null")), rng.choice(("p", "q", "''", "null")), rng.choice(("0", "4999", "5000", "17000")),
                 ]  # fmt: skip
                 alive.append(" ".join(cells))
                 lines.append("+I " + alive[-1])
