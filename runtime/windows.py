@@ -7,7 +7,7 @@ A TUMBLE window is one slice; HOP and CUMULATE windows are made of slices as wid
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,8 @@ from streamsql.planner.sql_parts import YEAR_ZERO_US, floor_ms
 
 MIN_WATERMARK = -(2**63)
 MAX_WATERMARK = 2**63 - 1
+ZONE_MS_MAX = 15 * 3_600_000
+"""No zone's clock is further from UTC."""
 _EPOCH = dt.datetime(1970, 1, 1)
 
 
@@ -28,14 +30,9 @@ class SlicedWindow:
     offset_ms: int = 0
     zone: str = "UTC"
 
-    def window_ends(self, slice_end: int) -> Iterator[int]:
+    def window_ends(self, slice_end: int) -> range:
         """Ends of the windows that contain the slice, ascending."""
-        if self.kind == "CUMULATE":
-            start = slice_end - self.slice_ms
-            first = start - (start - self.offset_ms) % self.size_ms
-            yield from range(slice_end, first + self.size_ms + 1, self.slice_ms)
-        else:
-            yield from range(slice_end, slice_end + self.size_ms - self.slice_ms + 1, self.slice_ms)
+        return range(slice_end, self.last_window_end(slice_end) + 1, self.slice_ms)
 
     def last_window_end(self, slice_end: int) -> int:
         """End of the last window that contains the slice: it is freed when that window has fired."""
@@ -56,12 +53,17 @@ class SlicedWindow:
         return range(self.window_start(window_end) + self.slice_ms, window_end + 1, self.slice_ms)
 
     def due(self, slices: Iterable[int], before: int, watermark: int) -> list[int]:
-        """Ends of windows over these ascending slices that ``watermark`` completes and ``before`` did not, in order."""
+        """Ends of windows over these ascending slices that ``watermark`` completes and ``before`` did not, in order.
+
+        Looks only at windows near the watermark: a slice of a long HOP is in thousands.
+        """
         ends: set[int] = set()
+        slack = 0 if self.zone == "UTC" else ZONE_MS_MAX
         for s in slices:
             if to_utc(s, self.zone) - 1 > watermark:
                 break
-            for end in self.window_ends(s):
+            fired = max(0, (before - slack - s) // self.slice_ms)
+            for end in self.window_ends(s)[fired:]:
                 fires_at = to_utc(end, self.zone) - 1
                 if fires_at > watermark:
                     break
