@@ -64,9 +64,7 @@ def events(seed: int) -> list[Event]:
     return rows
 
 
-def model(
-    rows: list[tuple[str, int, float]], window: Window, step: int
-) -> tuple[dict[tuple[object, ...], list[int]], int]:
+def model(rows: list[Event], window: Window, step: int) -> tuple[Groups, int]:
     """The values of each (start, end, key), and how many rows were late."""
     found: Groups = defaultdict(list)
     watermark, late = float("-inf"), 0
