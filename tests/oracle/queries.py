@@ -174,9 +174,11 @@ P = Relation("SELECT * FROM p", (("id", "int"), ("i", "int"), ("s", "text")), up
 class Builder:
     """Draws one query; names are numbered within it, so that equal draws give equal text."""
 
-    def __init__(self, draw: st.DrawFn, prefix: str = "") -> None:
+    def __init__(self, draw: st.DrawFn, prefix: str = "", *, plain: bool = False) -> None:
+        """``plain``: only what plain DuckDB reads too, and answers alike; with joins, which only batch mode has."""
         self.draw = draw
         self.prefix = prefix
+        self.plain = plain
         self.names = itertools.count()
         self.views: list[str] = []
 
@@ -229,14 +231,9 @@ class Builder:
     def relation(self, depth: int) -> Relation:
         if depth == 0:
             return self.source()
-        forms: list[Callable[[int], Relation]] = [
-            self.project,
-            self.group,
-            self.group,
-            self.windowed,
-            self.windowed,
-        ]
+        forms: list[Callable[[int], Relation]] = [self.project, self.group, self.group]
         forms += [self.union, self.distinct, self.unnest]
+        forms += [self.join, self.set_operation, self.over] if self.plain else [self.windowed, self.windowed]
         form = self.pick(*forms)
         assert callable(form)
         made = form(depth)
@@ -294,6 +291,52 @@ class Builder:
         sql = f"SELECT {sides[0]} FROM ({a.sql}) UNION ALL SELECT {sides[1]} FROM ({b.sql})"
         return Relation(sql, columns, a.updating or b.updating, time=time)
 
+    def join(self, depth: int) -> Relation:
+        """Two relations, by columns of one kind or by any condition."""
+        a, b = self.relation(depth - 1), self.relation(depth - 1)
+        kind = str(self.pick("INNER", "LEFT", "RIGHT", "FULL"))
+        sides = []
+        for r in (a, b):
+            renamed = [(n, self.name(), k) for n, k in r.columns]
+            items = ", ".join(f"{n} AS {m}" for n, m, _ in renamed)
+            sides.append((f"(SELECT {items} FROM ({r.sql}))", [(m, k) for _, m, k in renamed]))
+        (left, ours), (right, theirs) = sides
+        equal = [f"{m} = {n}" for m, j in ours for n, k in theirs if j == k and k not in COLLECTIONS]
+        on = str(self.pick(*equal)) if equal else f"{ours[0][0]} IS NOT NULL"
+        if self.draw(st.integers(0, 3)) == 0 and kind == "INNER":
+            on += f" AND {self.condition(Relation('', (*ours, *theirs)), 1)}"
+        return Relation(f"SELECT * FROM {left} {kind} JOIN {right} ON {on}", (*ours, *theirs))
+
+    def set_operation(self, depth: int) -> Relation:
+        """INTERSECT and EXCEPT over the columns that both have kinds of."""
+        a, b = self.relation(depth - 1), self.relation(depth - 1)
+        kinds = [k for k in ("int", "text", "bool") if a.of_kind(k) and b.of_kind(k)]
+        if not kinds:
+            return self.project(depth)
+        names = [self.name() for _ in kinds]
+        sides = [
+            ", ".join(f"{self.pick(*r.of_kind(k))} AS {n}" for k, n in zip(kinds, names, strict=True))
+            for r in (a, b)
+        ]
+        operation = self.pick("INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL")
+        sql = f"SELECT {sides[0]} FROM ({a.sql}) {operation} SELECT {sides[1]} FROM ({b.sql})"
+        return Relation(sql, tuple(zip(names, kinds, strict=True)))
+
+    def over(self, depth: int) -> Relation:
+        """A window function whose answer does not hang on the order of equal rows."""
+        r = self.relation(depth - 1)
+        keys = self.keys(r)
+        partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
+        order = [n for n, k in r.columns if k not in COLLECTIONS]
+        number, name = self.number(r, 1), self.name()
+        calls = [f"SUM({number}) OVER ({partition})", f"COUNT(*) OVER ({partition})"]
+        if order:
+            calls.append(f"RANK() OVER ({partition} ORDER BY {self.pick(*order)} {self.pick('', 'DESC')})")
+            calls.append(f"MAX({number}) OVER ({partition} ORDER BY {self.pick(*order)})")
+        kept = ", ".join(n for n, _ in r.columns)
+        sql = f"SELECT {kept}, {self.pick(*calls)} AS {name} FROM ({r.sql}){self.where(r)}"
+        return Relation(sql, (*r.columns, (name, "number")))
+
     def distinct(self, depth: int) -> Relation:
         r = self.relation(depth - 1)
         bare = [n for n, k in r.columns if k not in COLLECTIONS]
@@ -315,17 +358,18 @@ class Builder:
             st.sampled_from([c for c in r.columns if c[1] not in COLLECTIONS] or [("1", "int")])
         )
         distinct = str(self.pick("", "", "DISTINCT "))
+        average = f"CAST({number} AS DOUBLE)" if self.plain else number
         made = [
             ("COUNT(*)", "big"), (f"COUNT({distinct}{column})", "big"), (f"SUM({distinct}{number})", "number"),
-            (f"AVG({distinct}{number})", "number"), (f"MIN({column})", kind), (f"MAX({column})", kind),
+            (f"AVG({distinct}{average})", "number"), (f"MIN({column})", kind), (f"MAX({column})", kind),
             (f"MAX({number})", "number"), (f"COUNT({distinct}{number})", "big"),
             (f"VAR_POP(CAST({number} AS DOUBLE))", "double"), (f"STDDEV_SAMP(CAST({number} AS DOUBLE))", "double"),
         ]  # fmt: skip
-        if kind in ("int", "text"):
+        if kind in ("int", "text") and not self.plain:
             made.append((f"COLLECT({column})", "multiset"))
-        if r.of_kind("text"):
+        if r.of_kind("text") and not self.plain:
             made.append((f"LISTAGG(DISTINCT {self.pick(*r.of_kind('text'))})", "text"))
-        if r.ordered:
+        if r.ordered and not self.plain:
             made += [(f"FIRST_VALUE({column})", kind), (f"LAST_VALUE({column})", kind)]
             made += [(f"LISTAGG({c}, '-')", "text") for c in r.of_kind("text")[:1]]
             made += [(f"ARRAY_AGG({c})", "array") for c in r.of_kind("int")[:1]]
@@ -427,9 +471,9 @@ class Query:
 
 
 @st.composite
-def queries(draw: st.DrawFn, depth: int = 3, prefix: str = "") -> Query:
+def queries(draw: st.DrawFn, depth: int = 3, prefix: str = "", *, plain: bool = False) -> Query:
     """A query over the tables of :func:`inputs`. ``prefix`` keeps the names of its views apart from others'."""
-    builder = Builder(draw, prefix)
+    builder = Builder(draw, prefix, plain=plain)
     sql = builder.relation(draw(st.integers(1, depth))).sql
     return Query(sql, tuple(builder.views))
 

@@ -78,15 +78,18 @@ def batch(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> li
         return rows_of(env.execute_sql(sql).to_arrow())
 
 
-def in_duckdb(sql: str, inputs: Sequence[Input]) -> list[Row]:
+def in_duckdb(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> list[Row]:
     """Plain DuckDB's answer over the inputs' final tables, each with its order of arrival in ``{name}_o.o``."""
     with duckdb.connect(config={"threads": "1"}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
         for table in inputs:
             rows = table.final()
             numbers = pa.array(range(rows.num_rows), pa.int64())
             connection.register(table.name, rows)
             connection.register(f"{table.name}_o", rows.append_column("o", numbers))
+        for statement in setup:
+            connection.execute(statement)
         return rows_of(connection.sql(sql).to_arrow_table())
 
 

@@ -16,7 +16,7 @@ from streamsql.errors import UnsupportedError
 from .compare import difference, rows_of
 from .queries import Query, inputs, queries, sessions
 from .replay import replay
-from .run import batch, restarted, session
+from .run import batch, in_duckdb, restarted, session
 from .tables import Input
 
 EXAMPLES = int(os.environ.get("STREAMSQL_FUZZ_EXAMPLES", "0"))
@@ -60,6 +60,14 @@ def test_a_restarted_job_goes_on_as_if_nothing_had_been(query: Query, tables: li
         return
     text = difference(found, batch(query.sql, tables, setup=query.views))
     assert text is None, f"steps of {step}: {query}\n{text}"
+
+
+@profile(60)
+@given(queries(plain=True), inputs())
+def test_batch_mode_equals_duckdb(query: Query, tables: list[Input]) -> None:
+    found = batch(query.sql, tables, setup=query.views)
+    text = difference(found, in_duckdb(query.sql, tables, setup=query.views))
+    assert text is None, f"{query}\n{text}"
 
 
 @profile(40)
