@@ -41,7 +41,7 @@ VALUES: dict[str, Sequence[object]] = {
     "array": ([], [1], [2, None, 2]),
 }
 
-SIZES = (0, 1, 2, 5, 9, 16)
+SIZES = (5, 9, 16, 9, 16, 2, 1, 0)
 """Rows a table has. Its cells come from a seed: hypothesis shrinks the size, and tables stay dense."""
 
 DELAY_S = 4
@@ -172,18 +172,24 @@ P = Relation("SELECT * FROM p", (("id", "int"), ("i", "int"), ("s", "text")), up
 
 
 class Builder:
-    """Draws one query; names are numbered within it, so that equal draws give equal text."""
+    """Makes one query; names are numbered within it, so that equal draws give equal text."""
 
-    def __init__(self, draw: st.DrawFn, prefix: str = "", *, plain: bool = False) -> None:
-        """``plain``: only what plain DuckDB reads too, and answers alike; with joins, which only batch mode has."""
-        self.draw = draw
+    def __init__(self, choose: Callable[[int], int], prefix: str = "", *, plain: bool = False) -> None:
+        """``choose(n)`` is a number below n, 0 the simplest.
+
+        ``plain``: only what plain DuckDB reads too, and answers alike; with joins, which only batch mode has.
+        """
+        self.choose = choose
         self.prefix = prefix
         self.plain = plain
         self.names = itertools.count()
         self.views: list[str] = []
 
     def pick(self, *choices: object) -> object:
-        return self.draw(st.sampled_from(choices))
+        return choices[self.choose(len(choices))]
+
+    def one_in(self, n: int) -> bool:
+        return self.choose(n) == 0
 
     def name(self) -> str:
         return f"x{next(self.names)}"
@@ -193,12 +199,12 @@ class Builder:
         """A numeric expression. Kinds mix freely; the types are the planner's business."""
         columns = r.of_kind("int", "big", "double", "decimal")
         leaves = [*columns, "1", "2", "0.5", "CAST(NULL AS INT)"]
-        if depth == 0 or self.draw(st.integers(0, 2)) == 0:
+        if depth == 0 or self.one_in(3):
             return str(self.pick(*leaves))
         a, b = self.number(r, depth - 1), self.number(r, depth - 1)
         made = [
             f"({a} + {b})", f"({a} - {b})", f"(-{a})", f"ABS({a})", f"COALESCE({a}, {b})",
-            f"CASE WHEN {self.condition(r, depth - 1)} THEN {a} ELSE {b} END", f"NULLIF({a}, {b})",
+            f"CASE WHEN {self.test(r)} THEN {a} ELSE {b} END", f"NULLIF({a}, {b})",
             f"CAST({a} AS DOUBLE)",
         ]  # fmt: skip
         return str(self.pick(*made))
@@ -209,14 +215,21 @@ class Builder:
         return str(self.pick(leaf, leaf, f"UPPER({leaf})", f"({leaf} || 'x')", f"COALESCE({leaf}, 'none')"))
 
     def condition(self, r: Relation, depth: int = 2) -> str:
-        if depth > 0 and self.draw(st.integers(0, 2)) == 0:
+        if depth > 0 and self.one_in(3):
             a, b = self.condition(r, depth - 1), self.condition(r, depth - 1)
             return str(self.pick(f"({a} AND {b})", f"({a} OR {b})", f"(NOT {a})"))
-        n = [f"{self.number(r, 1)} {self.pick('<', '>=', '=', '<>')} {self.number(r, 0)}"]
+        if self.one_in(4):
+            return f"{self.number(r, 1)} {self.pick('<', '>=', '=', '<>')} {self.number(r, 0)}"
+        return self.test(r)
+
+    def test(self, r: Relation) -> str:
+        """A condition on one column."""
+        n = ["1 = 1"]
         n += [f"{c} IS {self.pick('', 'NOT ')}NULL" for c, _ in r.columns[:3]]
-        n += [f"{c} IS TRUE" for c in r.of_kind("bool")] + [f"{c} = 'a'" for c in r.of_kind("text")]
+        n += [f"{c} > 0" for c in r.of_kind("int", "double")]
+        n += [f"{c} IS TRUE" for c in r.of_kind("bool")] + [f"{c} <> 'a'" for c in r.of_kind("text")]
         n += [f"{c} IN ('a', 'b')" for c in r.of_kind("text")] + [
-            f"{c} BETWEEN 1 AND 7" for c in r.of_kind("int")
+            f"{c} BETWEEN 0 AND 7" for c in r.of_kind("int")
         ]
         n += [f"{c} > TIMESTAMP '2024-01-01 00:00:20'" for c in r.of_kind("time")]
         n += [f"CARDINALITY({c}) > 0" for c in r.of_kind("array")]
@@ -238,7 +251,7 @@ class Builder:
         assert callable(form)
         made = form(depth)
         assert isinstance(made, Relation)
-        if self.draw(st.integers(0, 4)) == 0:
+        if self.one_in(5):
             view = f"{self.prefix}v{len(self.views)}"
             self.views.append(f"CREATE TEMPORARY VIEW {view} AS {made.sql}")
             made = replace(made, sql=f"SELECT * FROM {view}")
@@ -258,14 +271,14 @@ class Builder:
         return replace(r, sql=sql, columns=(*r.columns, (name, "int")), ordered=False)
 
     def where(self, r: Relation) -> str:
-        return f" WHERE {self.condition(r)}" if self.draw(st.booleans()) else ""
+        return f" WHERE {self.condition(r)}" if self.one_in(3) else ""
 
     def project(self, depth: int) -> Relation:
         r = self.relation(depth - 1)
-        keep = [n for n, _ in r.columns if n in (r.time, *(r.window or ())) or self.draw(st.booleans())]
+        keep = [n for n, _ in r.columns if n in (r.time, *(r.window or ())) or self.one_in(2)]
         items = [(f"{n} AS {self.name()}", r.kind(n), n) for n in keep]
         items.append((f"{self.number(r)} AS {self.name()}", "number", ""))
-        if self.draw(st.booleans()):
+        if self.one_in(2):
             items.append((f"{self.text(r)} AS {self.name()}", "text", ""))
         renamed = {old: sql.rsplit(" AS ", 1)[1] for sql, _, old in items if old}
         columns = tuple((sql.rsplit(" AS ", 1)[1], kind) for sql, kind, _ in items)
@@ -278,7 +291,7 @@ class Builder:
         a, b = self.relation(depth - 1), self.relation(depth - 1)
         kinds = [k for k in ("int", "text", "time", "instant") if a.of_kind(k) and b.of_kind(k)]
         same = a.time is not None and b.time is not None and a.kind(a.time) == b.kind(b.time)
-        timed = a.kind(str(a.time)) if same and self.draw(st.booleans()) else None
+        timed = a.kind(str(a.time)) if same and self.one_in(2) else None
         sides = []
         names = [self.name() for _ in range(len(kinds) + 2)]
         for r in (a, b):
@@ -303,7 +316,7 @@ class Builder:
         (left, ours), (right, theirs) = sides
         equal = [f"{m} = {n}" for m, j in ours for n, k in theirs if j == k and k not in COLLECTIONS]
         on = str(self.pick(*equal)) if equal else f"{ours[0][0]} IS NOT NULL"
-        if self.draw(st.integers(0, 3)) == 0 and kind == "INNER":
+        if self.one_in(4) and kind == "INNER":
             on += f" AND {self.condition(Relation('', (*ours, *theirs)), 1)}"
         return Relation(f"SELECT * FROM {left} {kind} JOIN {right} ON {on}", (*ours, *theirs))
 
@@ -340,7 +353,7 @@ class Builder:
     def distinct(self, depth: int) -> Relation:
         r = self.relation(depth - 1)
         bare = [n for n, k in r.columns if k not in COLLECTIONS]
-        keep = [n for n in bare if self.draw(st.booleans())] or bare[:1]
+        keep = [n for n in bare if self.one_in(2)] or bare[:1]
         if not keep:
             return self.project(depth)
         items = [(n, self.name(), r.kind(n)) for n in keep]
@@ -349,14 +362,13 @@ class Builder:
 
     def calls(self, r: Relation) -> list[tuple[str, str]]:
         """Aggregate calls with the kind of their result."""
-        return [self.call(r) for _ in range(self.draw(st.integers(1, 3)))]
+        return [self.call(r) for _ in range(1 + self.choose(3))]
 
     def call(self, r: Relation) -> tuple[str, str]:
         numbers = r.of_kind(*NUMBERS)
-        number = self.number(r, 1) if self.draw(st.booleans()) or not numbers else str(self.pick(*numbers))
-        column, kind = self.draw(
-            st.sampled_from([c for c in r.columns if c[1] not in COLLECTIONS] or [("1", "int")])
-        )
+        number = self.number(r, 1) if self.one_in(2) or not numbers else str(self.pick(*numbers))
+        columns = [c for c in r.columns if c[1] not in COLLECTIONS] or [("1", "int")]
+        column, kind = columns[self.choose(len(columns))]
         distinct = str(self.pick("", "", "DISTINCT "))
         average = f"CAST({number} AS DOUBLE)" if self.plain else number
         made = [
@@ -374,20 +386,20 @@ class Builder:
             made += [(f"LISTAGG({c}, '-')", "text") for c in r.of_kind("text")[:1]]
             made += [(f"ARRAY_AGG({c})", "array") for c in r.of_kind("int")[:1]]
             made += [(f"JSON_ARRAYAGG({c})", "text") for c in r.of_kind("int")[:1]]
-        call, result = self.draw(st.sampled_from(made))
-        if self.draw(st.integers(0, 3)) == 0:
+        call, result = made[self.choose(len(made))]
+        if self.one_in(4):
             call += f" FILTER (WHERE {self.condition(r, 1)})"
         return call, result
 
     def keys(self, r: Relation) -> list[str]:
         bare = [n for n, k in r.columns if k not in COLLECTIONS]
         choices = [n for n in bare if n != r.time and n not in (r.window or ())]
-        return [n for n in choices if self.draw(st.integers(0, 2)) == 0][:3]
+        return [n for n in choices if self.one_in(3)][:3]
 
     def group(self, depth: int) -> Relation:
         """GROUP BY; by the input's window where it has one and the draw says so."""
         r = self.relation(depth - 1)
-        window = r.window if r.window and self.draw(st.booleans()) else None
+        window = r.window if r.window and self.one_in(2) else None
         return self.aggregate(r, f"({r.sql})", [*(window or ()), *self.keys(r)], window)
 
     def aggregate(
@@ -403,9 +415,7 @@ class Builder:
             kinds[time] = r.kind(r.time)
         items = [(k, self.name(), kinds[k]) for k in keys] + [(c, self.name(), k) for c, k in self.calls(r)]
         grouping = f" GROUP BY {', '.join(keys)}" if keys else ""
-        having = (
-            f" HAVING COUNT(*) > {self.draw(st.integers(0, 2))}" if self.draw(st.integers(0, 3)) == 0 else ""
-        )
+        having = f" HAVING COUNT(*) > {self.choose(3)}" if self.one_in(4) else ""
         body = ", ".join(f"{e} AS {n}" for e, n, _ in items)
         sql = f"SELECT {body} FROM {source}{self.where(r)}{grouping}{having}"
         renamed = {e: n for e, n, _ in items}
@@ -421,7 +431,7 @@ class Builder:
         """A window table function, alone or aggregated."""
         r = self.relation(depth - 1)
         if r.time is None:
-            r = self.draw(st.sampled_from([T, U, E]))
+            r = (T, U, E)[self.choose(3)]
             assert r.time is not None
         kind = str(self.pick("TUMBLE", "HOP", "CUMULATE", "SESSION"))
         inner = (
@@ -437,14 +447,14 @@ class Builder:
             partition = f" PARTITION BY {keys[0]}" if keys else ""
             lengths = f"INTERVAL '{self.pick(1, 4, 10)}' SECOND"
         else:
-            step = int(self.draw(st.sampled_from([2, 5, 10])))
-            times = 1 if kind == "TUMBLE" else int(self.draw(st.sampled_from([1, 2, 3])))
+            step = (2, 5, 10)[self.choose(3)]
+            times = 1 if kind == "TUMBLE" else 1 + self.choose(3)
             sizes = [step] if kind == "TUMBLE" else [step, step * times]
             lengths = ", ".join(f"INTERVAL '{s}' SECOND" for s in sizes)
             lengths += str(self.pick("", "", ", INTERVAL '1' SECOND", ", INTERVAL '-3' SECOND"))
         source = f"TABLE({kind}(TABLE {inner}{partition}, DESCRIPTOR({r.time}), {lengths}))"
         window = ("window_start", "window_end")
-        if self.draw(st.integers(0, 3)) == 0:
+        if self.one_in(4):
             names = [self.name() for _ in range(3)]
             appended = ", ".join(f"{c} AS {n}" for c, n in zip((*window, "window_time"), names, strict=True))
             kept = [n for n, _ in r.columns if n != r.time]
@@ -454,7 +464,7 @@ class Builder:
             return Relation(
                 sql, columns, r.updating, ordered=False, time=names[2], window=(names[0], names[1])
             )
-        time = "window_time" if self.draw(st.booleans()) else None
+        time = "window_time" if self.one_in(2) else None
         keys = [*window, *([time] if time else []), *self.keys(r)]
         return self.aggregate(r, source, keys, window, time)
 
@@ -472,9 +482,17 @@ class Query:
 
 @st.composite
 def queries(draw: st.DrawFn, depth: int = 3, prefix: str = "", *, plain: bool = False) -> Query:
-    """A query over the tables of :func:`inputs`. ``prefix`` keeps the names of its views apart from others'."""
-    builder = Builder(draw, prefix, plain=plain)
-    sql = builder.relation(draw(st.integers(1, depth))).sql
+    """A query over the tables of :func:`inputs`. ``prefix`` keeps the names of its views apart from others'.
+
+    Half of them hypothesis builds choice by choice, and can shrink; the others come from a seed, and are more varied.
+    """
+    seed = draw(st.none() | st.integers(0, 2**32))
+
+    def choose(n: int) -> int:
+        return int(draw(st.integers(0, n - 1)))
+
+    builder = Builder(choose if seed is None else random.Random(seed).randrange, prefix, plain=plain)
+    sql = builder.relation(1 + builder.choose(depth)).sql
     return Query(sql, tuple(builder.views))
 
 
