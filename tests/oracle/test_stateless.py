@@ -155,3 +155,52 @@ def test_values() -> None:
         "SELECT * FROM (VALUES (1, 2), (2, 1))",
         shuffles=(),
     )
+
+
+ARRAYS = Input(
+    "n",
+    table(
+        {"id": pa.int32(), "a": pa.list_(pa.int32()), "m": pa.map_(pa.string(), pa.int32()), "r": pa.list_(pa.struct([("x", pa.int32()), ("y", pa.string())]))},
+        (1, [1, 2], [("p", 1), ("q", None)], [{"x": 1, "y": "u"}, {"x": None, "y": None}]),
+        (2, [], [], []),
+        (3, None, None, None),
+        (4, [None, 2, 2], [("p", 4)], [{"x": 2, "y": "v"}]),
+    ),
+)  # fmt: skip
+
+UNNESTS = {
+    "cross": ("SELECT id, e FROM n CROSS JOIN UNNEST(a) AS u (e)", "SELECT id, unnest(a) FROM n"),
+    "comma": (
+        "SELECT id, e + 1 AS f FROM n, UNNEST(a) AS u (e) WHERE e > 1",
+        "SELECT id, e + 1 FROM (SELECT id, unnest(a) AS e FROM n) WHERE e > 1",
+    ),
+    "left": (
+        "SELECT id, e FROM n LEFT JOIN UNNEST(a) AS u (e) ON TRUE",
+        "SELECT id, unnest(a) FROM n UNION ALL SELECT id, NULL FROM n WHERE a IS NULL OR len(a) = 0",
+    ),
+    "ordinality": (
+        "SELECT id, e, o FROM n CROSS JOIN UNNEST(a) WITH ORDINALITY AS u (e, o)",
+        "SELECT id, unnest(a), unnest(range(1, len(a) + 1)) FROM n",
+    ),
+    "rows": (
+        "SELECT id, x, y FROM n CROSS JOIN UNNEST(r) AS u (x, y)",
+        "SELECT id, e.x, e.y FROM (SELECT id, unnest(r) AS e FROM n)",
+    ),
+    "map": (
+        "SELECT id, k, v FROM n CROSS JOIN UNNEST(m) AS u (k, v)",
+        "SELECT id, e.key, e.value FROM (SELECT id, unnest(map_entries(m)) AS e FROM n)",
+    ),
+    "counted": (
+        "SELECT e, COUNT(*) AS c FROM n CROSS JOIN UNNEST(a) AS u (e) GROUP BY e",
+        "SELECT e, count(*) FROM (SELECT unnest(a) AS e FROM n) GROUP BY e",
+    ),
+    "of an aggregate": (
+        "SELECT k, e FROM (SELECT MOD(id, 2) AS k, ARRAY_AGG(id) AS ids FROM n GROUP BY MOD(id, 2)) CROSS JOIN UNNEST(ids) AS u (e)",
+        "SELECT id % 2, id FROM n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sql", "plain"), UNNESTS.values(), ids=UNNESTS)
+def test_unnest(sql: str, plain: str) -> None:
+    run_every_way(sql, ARRAYS, plain, shuffles=())

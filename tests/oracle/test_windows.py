@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from streamsql.errors import ValidationError
@@ -323,3 +324,63 @@ def test_times_before_1970() -> None:
         "SELECT ws, ws + INTERVAL 15 SECOND, count(*) FROM (SELECT unnest([b, b - INTERVAL 5 SECOND, b - INTERVAL 10 SECOND]) AS ws FROM (SELECT time_bucket(INTERVAL '5 seconds', ts, TIMESTAMP '2024-01-01') AS b FROM t)) GROUP BY ws",
     )
     assert at(-2_000_000_000).year < 1970  # type: ignore[union-attr]
+
+
+EARLY = ["SET 'table.exec.emit.early-fire.enabled' = 'true'"]
+
+
+@pytest.mark.parametrize(
+    "name", ["tumble", "hop", "hop distinct", "cumulate", "session", "having", "window over a window's rows"]
+)
+def test_windows_that_fire_early_end_alike(name: str) -> None:
+    sql, plain = CASES[name]
+    run_every_way(sql, EVENTS, plain, setup=EARLY)
+
+
+def test_windows_that_fire_early_show_themselves_growing() -> None:
+    sql = "SELECT window_start, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR)) GROUP BY window_start, window_end"
+    with session([EVENTS], setup=EARLY, step=1) as env:
+        shown = [(row.kind.short, row[1]) for row in env.execute_sql(sql).collect()]
+    last = EVENTS.rows.num_rows
+    assert [c for kind, c in shown if kind in ("+I", "+U")] == list(range(1, last + 1))
+
+
+ZONED = Input(
+    "t",
+    table(
+        {
+            "k": CHANGES.rows.schema.field("k").type,
+            "v": CHANGES.rows.schema.field("v").type,
+            "ts": pa.timestamp("ms", "UTC"),
+        },
+        *(
+            (k, v, s * 3600)
+            for k, v, s in zip("abcabcab", range(8), (0, 3, 1, 9, 22, 23.5, 30, 29), strict=True)
+        ),
+    ),
+    "ts",
+    7200,
+)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
+@pytest.mark.parametrize(
+    ("window", "days"),
+    [
+        ("TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' DAY)", 1),
+        ("HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '12' HOUR, INTERVAL '1' DAY)", 2),
+    ],
+)
+def test_days_are_those_of_the_session(zone: str, window: str, days: int) -> None:
+    local = f"timezone('{zone}', ts)"
+    starts = f"date_trunc('day', {local})" if days == 1 else "unnest([b, b - INTERVAL 12 HOUR])"
+    source = (
+        "t"
+        if days == 1
+        else f"(SELECT *, time_bucket(INTERVAL 12 HOUR, {local}, TIMESTAMP '2000-01-01') AS b FROM t)"
+    )
+    plain = f"SELECT s, s + INTERVAL 1 DAY, timezone('{zone}', s + INTERVAL 1 DAY) - INTERVAL 1 MILLISECOND, count(*) FROM (SELECT {starts} AS s FROM {source}) GROUP BY s"
+    sql = f"SELECT window_start, window_end, window_time, COUNT(*) AS c FROM TABLE({window}) GROUP BY window_start, window_end, window_time"
+    run_every_way(sql, ZONED, plain, setup=[f"SET 'table.local-time-zone' = '{zone}'"])
+    over = f"SELECT window_end, SUM(c) AS c, COUNT(*) AS n FROM (SELECT window_start, window_end, k, COUNT(*) AS c FROM TABLE({window}) GROUP BY window_start, window_end, k) GROUP BY window_start, window_end"
+    run_every_way(over, ZONED, setup=[f"SET 'table.local-time-zone' = '{zone}'"], steps=(1,))
