@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from streamsql.errors import UnsupportedError
 
 from .compare import difference, rows_of
-from .queries import Query, inputs, queries, sessions
+from .queries import Query, queries, sessions
+from .random_tables import inputs
 from .replay import replay
 from .run import batch, in_duckdb, restarted, session
 from .tables import Input

@@ -17,7 +17,8 @@ from streamsql.session import TableEnvironment
 
 from .compare import Row, difference, rows_of
 from .data import CHANGES, EVENTS, OTHER, UPSERTS
-from .queries import Query, inputs, queries
+from .queries import Query, queries
+from .random_tables import inputs
 from .replay import replay
 from .run import batch, run_every_way, session
 from .tables import Input
