@@ -8,8 +8,6 @@ Source: Flink's FlinkChangelogModeInferenceProgram (2.x).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from streamsql.changelog import ChangelogMode
 from streamsql.errors import UnsupportedError, ValidationError
 
@@ -23,48 +21,15 @@ def assign_modes(roots: tuple[p.PhysicalNode, ...]) -> tuple[p.PhysicalNode, ...
         if isinstance(node, p.Sink):
             _check_sink(node)
         for child in node.inputs:
-            wanted = _needs_before(node, child, needs.get(id(node), False))
+            wanted = child.updating and node.needs_before(child, needs.get(id(node), False))
             needs[id(child)] = needs.get(id(child), False) or wanted
     rebuilt: dict[int, p.PhysicalNode] = {}
     return tuple(_rebuild(root, needs, rebuilt) for root in roots)
 
 
-def _needs_before(node: p.PhysicalNode, child: p.PhysicalNode, wanted: bool) -> bool:
-    """Whether ``node`` needs −U (or full deletions) from ``child``, given what is wanted of ``node``."""
-    if not child.updating:
-        return False
-    match node:
-        case p.Sink():
-            return not _takes_upserts(node, child)
-        case p.Collect():
-            return True
-        case p.Calc():
-            lost = child.upsert_key is None or node.upsert_key is None
-            return wanted or lost or node.condition is not None
-        case p.WatermarkAssigner():
-            return wanted
-        case _:
-            return True
-
-
-def _takes_upserts(sink: p.Sink, child: p.PhysicalNode) -> bool:
-    modes = sink.options.connector.sink_modes
-    same_key = (
-        child.upsert_key is not None
-        and sink.primary_key is not None
-        and set(child.upsert_key) == set(sink.primary_key)
-    )
-    return ChangelogMode.UPSERT in modes and same_key and not _is_cdc(sink)
-
-
-def _is_cdc(sink: p.Sink) -> bool:
-    value = sink.options.value_format
-    return value is not None and value.descriptor.changelog_mode is not ChangelogMode.INSERT_ONLY
-
-
 def _check_sink(sink: p.Sink) -> None:
     child = sink.inputs[0]
-    if not child.updating or _is_cdc(sink):
+    if not child.updating or sink.is_cdc:
         return
     modes = sink.options.connector.sink_modes
     if ChangelogMode.RETRACT in modes:
@@ -82,7 +47,7 @@ def _check_sink(sink: p.Sink) -> None:
             f"table {sink.table.path} needs a PRIMARY KEY to take the updates of the query: {culprit}",
             hint="declare PRIMARY KEY (…) NOT ENFORCED over the columns that identify a result row",
         )
-    if not _takes_upserts(sink, child):
+    if not sink.takes_upserts_of(child):
         names = sink.schema.names
         query_key = "none" if child.upsert_key is None else ", ".join(names[i] for i in child.upsert_key)
         sink_key = ", ".join(names[i] for i in sink.primary_key)
@@ -105,38 +70,10 @@ def _rebuild(node: p.PhysicalNode, needs: dict[int, bool], done: dict[int, p.Phy
     if id(node) in done:
         return done[id(node)]
     inputs = tuple(_rebuild(i, needs, done) for i in node.inputs)
-    before = needs.get(id(node), False)
     built = (
         node if all(a is b for a, b in zip(inputs, node.inputs, strict=True)) else node.with_inputs(inputs)
     )
-    match built:
-        case p.TableSourceScan() if built.mode is ChangelogMode.UPSERT and before:
-            if built.upsert_key is None:
-                raise ValidationError(
-                    f"table {built.table.path} yields upserts but has no PRIMARY KEY that is read"
-                )
-            built = p.ChangelogNormalize(
-                schema=built.schema,
-                inputs=(built,),
-                mode=ChangelogMode.RETRACT,
-                upsert_key=built.upsert_key,
-                key=built.upsert_key,
-            )
-        case p.GroupAggregate():
-            built = replace(
-                built, mode=ChangelogMode.RETRACT if before or not built.keys else ChangelogMode.UPSERT
-            )
-        case (
-            p.Calc()
-            | p.WatermarkAssigner()
-            | p.Sink()
-            | p.Collect()
-            | p.WindowTableFunction()
-            | p.Correlate()
-        ):
-            built = replace(built, mode=inputs[0].mode)
-        case _:
-            pass
+    built = built.settled(needs.get(id(node), False))
     done[id(node)] = built
     return built
 

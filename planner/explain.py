@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from streamsql.changelog import ChangelogMode
-
 from . import logical as l
 from . import physical as p
 from .changelog_mode import keys_of
@@ -34,7 +32,7 @@ def physical_text(roots: Sequence[p.PhysicalNode], *, changelog: bool = False, s
     def line(node: p.PhysicalNode) -> str:
         fields = [f"{k}=[{v}]" for k, v in node.fields()]
         if changelog:
-            fields.append(f"changelogMode=[{mode_text(node)}]")
+            fields.append(f"changelogMode=[{node.short_kinds()}]")
             keys = keys_of(node)
             if keys is not None and node.updating:
                 fields.append(f"upsertKeys=[({', '.join(keys)})]")
@@ -51,15 +49,6 @@ def physical_text(roots: Sequence[p.PhysicalNode], *, changelog: bool = False, s
         return node.inputs
 
     return "\n\n".join(_draw(root, line, children) for root in roots)
-
-
-def mode_text(node: p.PhysicalNode) -> str:
-    """Flink's short kinds: ``I``, ``I,UA,D``, ``I,UB,UA,D``; NONE for a sink."""
-    if isinstance(node, p.Sink | p.Collect):
-        return "NONE"
-    if isinstance(node, p.GroupAggregate) and not node.inputs[0].updating:
-        return "I,UA" if node.mode is ChangelogMode.UPSERT else "I,UB,UA"
-    return str(node.mode)
 
 
 def _draw(root: N, line: Callable[[N], str], children: Callable[[N], Sequence[N]]) -> str:

@@ -12,10 +12,10 @@ from .bind_insert import bind_insert
 from .bind_table import check_expressions as _check_expressions
 from .binder import BindContext, QueryBinder
 from .changelog_mode import assign_modes
+from .convert import PhysicalOptions, to_physical
 from .explain import logical_text, physical_text
 from .rules import RULES
 from .statements import Insert, Query, QueryTree
-from .to_physical import PhysicalOptions, to_physical
 
 
 def bind_query(query: QueryTree, sql: str, context: BindContext) -> l.LogicalNode:

@@ -6,22 +6,23 @@ The SQL of operators is made in ``build_calc.py`` (and how Calcs are fused), ``b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 from streamsql.catalog.connectors import table_options
 from streamsql.catalog.table import TableDefinition
 from streamsql.changelog import ChangelogMode
-from streamsql.errors import ConfigError, UnsupportedError
+from streamsql.errors import ConfigError
 from streamsql.options import Options
 from streamsql.planner import physical as p
 from streamsql.planner.expressions import Call, Expr, InputRef, Literal, remap, substitute
 from streamsql.planner.sql_parts import floor_ms
 from streamsql.schema import Schema
 
-from .build_calc import Fusion, calc, correlate
+from .build_calc import Fusion, calc, changelog_normalize, correlate, union
 from .build_groups import group_aggregate
 from .build_windows import window_aggregate, window_table_function
 from .connectors import create_sink, create_source
@@ -33,11 +34,20 @@ from .expressions import FragmentCompiler
 from .graph import Graph
 from .job import Job, JobPlan, OnBadRecords
 from .operators.base import Operator, OperatorContext
-from .operators.changelog_normalize import ChangelogNormalize
 from .operators.collect import Collect, ResultQueue
 from .operators.sink import Sink, SinkConfig
-from .operators.union import Union
 from .source_task import DEFAULT_MAX_DRIFT_MS, SourceTask, WatermarkPlan
+
+OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
+    p.Calc: calc,
+    p.Correlate: correlate,
+    p.WindowTableFunction: window_table_function,
+    p.GroupAggregate: group_aggregate,
+    p.WindowAggregate: window_aggregate,
+    p.ChangelogNormalize: changelog_normalize,
+    p.Union: union,
+}
+"""Who makes the operator of a node, from its plan and the Calcs fused into it."""
 
 
 @dataclass(frozen=True)
@@ -115,33 +125,18 @@ class _Builder:
                 self.places[id(node)] = self._values(node)
             case p.WatermarkAssigner():
                 self.places[id(node)] = self.places[id(node.inputs[0])]
-            case p.Calc():
-                self._vertex(node, calc(node, self.fusion), self.fusion.base(node))
-            case p.WindowTableFunction():
-                self._vertex(node, window_table_function(node, self.fusion), node.inputs[0])
-            case p.Correlate():
-                self._vertex(node, correlate(node, self.fusion), node.inputs[0])
-            case p.GroupAggregate():
-                self._vertex(node, group_aggregate(node, self.fusion), self.fusion.base(node))
-            case p.WindowAggregate():
-                self._vertex(node, window_aggregate(node, self.fusion), self.fusion.base(node))
-            case p.ChangelogNormalize():
-                schema = internal_schema(node.schema)
-                self._vertex(node, ChangelogNormalize(schema, node.key), node.inputs[0])
-            case p.Union():
-                self._vertex(node, Union(), *node.inputs)
             case p.Sink():
-                self._vertex(node, self._sink(node), node.inputs[0])
+                self._vertex(node, self._sink(node))
             case p.Collect():
                 assert self.queue is not None
-                self._vertex(node, Collect(self.queue), node.inputs[0])
+                self._vertex(node, Collect(self.queue))
             case _:
-                raise UnsupportedError(f"{node.name} cannot run yet")
+                self._vertex(node, OPERATORS[type(node)](node, self.fusion))
 
-    def _vertex(self, node: p.PhysicalNode, operator: Operator, *inputs: p.PhysicalNode) -> None:
+    def _vertex(self, node: p.PhysicalNode, operator: Operator) -> None:
         operator.name = node.name
         context = OperatorContext(self.engine, time_zone=self.options.time_zone)
-        places = [self.places[id(i)] for i in inputs]
+        places = [self.places[id(i)] for i in self.fusion.bases(node)]
         self.places[id(node)] = self.graph.add(node.name, operator, places, context)
 
     # -- sources ---------------------------------------------------------------------------------------------------

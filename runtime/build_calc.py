@@ -16,6 +16,8 @@ from streamsql.schema import Schema
 from .engine import internal_schema
 from .expressions import FragmentCompiler
 from .operators.calc import Calc, CalcConfig
+from .operators.changelog_normalize import ChangelogNormalize
+from .operators.union import Union
 
 FUSING = (p.GroupAggregate, p.WindowAggregate, p.Calc)
 """Nodes that compute the Calcs below them in their own query."""
@@ -35,18 +37,25 @@ class Fusion:
         for node in nodes:
             for i in node.inputs:
                 readers[id(i)] = readers.get(id(i), 0) + 1
-        below = (n.inputs[0] for n in nodes if isinstance(n, FUSING))
+        below = (i for n in nodes if isinstance(n, FUSING) for i in n.inputs)
         self._fused = {id(n) for n in below if isinstance(n, p.Calc) and readers[id(n)] == 1}
 
     def __contains__(self, node: p.PhysicalNode) -> bool:
         return id(node) in self._fused
 
     def base(self, node: p.PhysicalNode) -> p.PhysicalNode:
-        """The first node below ``node`` that is not fused into it."""
-        below = node.inputs[0]
-        while below in self:
-            below = below.inputs[0]
-        return below
+        """The first node below a ``node`` with one input that is not fused into it."""
+        (base,) = self.bases(node)
+        return base
+
+    def bases(self, node: p.PhysicalNode) -> list[p.PhysicalNode]:
+        """Per input of ``node`` the first node below that is not fused into it: what its operator reads."""
+        return [self._unfused(i) for i in node.inputs]
+
+    def _unfused(self, node: p.PhysicalNode) -> p.PhysicalNode:
+        while node in self:
+            node = node.inputs[0]
+        return node
 
     def rows(self, node: p.PhysicalNode, extra: Sequence[str]) -> str:
         """SQL of the rows of ``node`` over ``{input}``: its own Calc and those fused below it.
@@ -98,6 +107,16 @@ def correlate(node: p.Correlate, fusion: Fusion) -> Calc:
     source = node.inputs[0]
     collection = fusion.sql.expr(node.unnest.expr, source.schema)
     return _calc(node, source, unnest_sql(node.unnest, collection, "{input}", weight_column(source)))
+
+
+def changelog_normalize(node: p.ChangelogNormalize, _: Fusion) -> ChangelogNormalize:
+    """Upserts to retractions."""
+    return ChangelogNormalize(internal_schema(node.schema), node.key)
+
+
+def union(node: p.Union, _: Fusion) -> Union:
+    """UNION ALL."""
+    return Union()
 
 
 def _calc(node: p.PhysicalNode, base: p.PhysicalNode, sql: str, *, identity: bool = False) -> Calc:

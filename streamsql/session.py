@@ -28,10 +28,10 @@ from .planner import logical as l
 from .planner import pipeline
 from .planner import statements as stmt
 from .planner.binder import BindContext, QueryBinder
+from .planner.convert import PhysicalOptions
 from .planner.functions import FunctionRegistry, support
 from .planner.functions.registry import AGGREGATES, SCALARS
 from .planner.physical import PhysicalPlan
-from .planner.to_physical import PhysicalOptions
 from .result import TableResult
 from .runtime.batch import run_batch
 from .runtime.boundedness import is_bounded

@@ -20,9 +20,9 @@ from streamsql.datatypes import from_arrow
 from streamsql.planner import physical as p
 from streamsql.planner import pipeline
 from streamsql.planner.binder import BindContext
+from streamsql.planner.convert import PhysicalOptions
 from streamsql.planner.functions import FunctionRegistry
 from streamsql.planner.statements import Query, parse_statement
-from streamsql.planner.to_physical import PhysicalOptions
 from streamsql.runtime.build import BuildOptions, build
 from streamsql.runtime.connectors.in_process import InProcessTable, schema_of
 from streamsql.runtime.engine import internal_schema

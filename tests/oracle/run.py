@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from streamsql.changelog import to_rows
-from streamsql.planner.to_physical import PhysicalOptions
+from streamsql.planner.convert import PhysicalOptions
 from streamsql.runtime.build import BuildOptions
 from streamsql.session import EnvironmentSettings, TableEnvironment
 from tests.harness import Harness, Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from streamsql.planner.to_physical import PhysicalOptions
+from streamsql.planner.convert import PhysicalOptions
 from tests.harness import Table, harness
 from tests.pretty import rows
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from streamsql.planner.to_physical import PhysicalOptions
+from streamsql.planner.convert import PhysicalOptions
 from streamsql.runtime.build import BuildOptions
 from tests.harness import Table, harness
 from tests.pretty import rows

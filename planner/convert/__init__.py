@@ -1,0 +1,45 @@
+"""Logical to physical: chooses an operator per node, merges projections and filters into Calc, shares equal sub-plans.
+
+Modes are filled in afterwards by :mod:`~streamsql.planner.changelog_mode`; here every updating node is RETRACT and
+upsert sources UPSERT. One module a family of nodes; ``HANDLERS`` says which function converts which node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .. import logical as l
+from .. import physical as p
+from .calc import calc, unnest
+from .converter import Converter, Handler
+from .converter import PhysicalOptions as PhysicalOptions
+from .groups import aggregate
+from .sets import union
+from .sinks import collect, sink
+from .sources import scan, values, view, watermark
+from .windows import window_table
+
+HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
+    l.Scan: scan,
+    l.Values: values,
+    l.Watermark: watermark,
+    l.View: view,
+    l.Project: calc,
+    l.Filter: calc,
+    l.Unnest: unnest,
+    l.WindowTable: window_table,
+    l.Aggregate: aggregate,
+    l.Union: union,
+    l.Sink: sink,
+    l.Collect: collect,
+}
+
+
+def to_physical(
+    root: l.LogicalNode, options: PhysicalOptions, memo: dict[str, p.PhysicalNode]
+) -> p.PhysicalNode:
+    """The physical tree of one root.
+
+    ``memo`` is shared by the roots of a job, so that equal sub-plans become one node.
+    """
+    return Converter(HANDLERS, options, memo).convert(root)

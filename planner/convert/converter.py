@@ -1,0 +1,60 @@
+"""What converts a logical tree: the walk, the memo of shared sub-plans, the dispatch by node type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from streamsql.errors import UnsupportedError
+
+from .. import logical as l
+from .. import physical as p
+
+Handler = Callable[[Any, "Converter"], p.PhysicalNode]
+"""Makes the physical node of one logical node; inputs by ``converter.convert``."""
+
+
+@dataclass(frozen=True)
+class PhysicalOptions:
+    """Session options that choose operators. ``early_fire``: window aggregates emit as they change."""
+
+    early_fire: bool = False
+    time_zone: str = "UTC"
+
+
+class Converter:
+    """Converts the nodes of one job. ``memo``: physical node by the digest of its logical one."""
+
+    def __init__(
+        self,
+        handlers: Mapping[type[l.LogicalNode], Handler],
+        options: PhysicalOptions,
+        memo: dict[str, p.PhysicalNode],
+    ) -> None:
+        self.options = options
+        self._handlers = handlers
+        self._memo = memo
+
+    def convert(self, node: l.LogicalNode) -> p.PhysicalNode:
+        """The physical node; equal sub-plans become one. Raises UnsupportedError for what cannot run yet."""
+        digest = node.digest()
+        if isinstance(node, l.Sink | l.Collect):
+            digest += f"#{len(self._memo)}"  # two equal INSERTs write twice
+        if digest not in self._memo:
+            handler = self._handlers.get(type(node))
+            if handler is None:
+                raise UnsupportedError(
+                    f"{_REFUSED.get(type(node), type(node).__name__)} is not supported yet",
+                    hint="batch mode can, over tables that end: SET 'execution.runtime-mode' = 'BATCH'",
+                )
+            self._memo[digest] = handler(node, self)
+        return self._memo[digest]
+
+
+_REFUSED: dict[type[l.LogicalNode], str] = {
+    l.Join: "a join in a streaming query",
+    l.Sort: "ORDER BY or LIMIT in a streaming query",
+    l.Over: "an OVER aggregate in a streaming query",
+    l.SetOperation: "INTERSECT or EXCEPT in a streaming query",
+}

@@ -1,0 +1,148 @@
+"""GROUP BY: over windows by slices, otherwise by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from streamsql.changelog import ChangelogMode
+from streamsql.errors import UnsupportedError
+from streamsql.schema import Field, Schema
+
+from .. import logical as l
+from .. import physical as p
+from ..expressions import Expr, InputRef, input_refs
+from ..windows import WindowColumns, window_columns
+from .calc import merge
+from .converter import Converter
+
+
+def aggregate(node: l.Aggregate, c: Converter) -> p.PhysicalNode:
+    columns = window_columns(node.input)
+    keys = {k: columns[k] for k in node.keys if k in columns}
+    roles = {column.role for column in keys.values()}
+    if not {"start", "end"} <= roles:
+        return _group(c, node)
+    origin = next(iter(keys.values())).origin
+    if c.options.early_fire and not _is_session(origin):
+        return _early(c, node, keys)
+    if isinstance(origin, l.WindowTable):
+        below = _over_time(c, node, keys, origin)
+        if below is not None:
+            return below
+    return _attached(c, node, keys)
+
+
+def _group(c: Converter, node: l.Aggregate, window_end: int | None = None) -> p.GroupAggregate:
+    source = c.convert(node.input)
+    return p.GroupAggregate(
+        schema=node.schema,
+        inputs=(source,),
+        mode=ChangelogMode.RETRACT,
+        upsert_key=tuple(range(len(node.keys))),
+        keys=node.keys,
+        calls=node.calls,
+        window_end=window_end,
+    )
+
+
+def _early(c: Converter, node: l.Aggregate, keys: Mapping[int, WindowColumns]) -> p.PhysicalNode:
+    end = next(k for k, column in keys.items() if column.role == "end")
+    grouped = replace(_group(c, node, window_end=node.keys.index(end)), clock=keys[end].clock)
+    origin = keys[end].origin
+    if isinstance(origin, l.WindowTable) and origin.window.kind in ("TUMBLE", "HOP"):
+        # the start of a window gives its end, so the key is shorter by one
+        return replace(grouped, upsert_key=tuple(i for i, k in enumerate(node.keys) if k != end))
+    return grouped
+
+
+def _over_time(
+    c: Converter, node: l.Aggregate, keys: Mapping[int, WindowColumns], origin: l.WindowTable
+) -> p.PhysicalNode | None:
+    """Aggregate straight over the window function's input, where nothing between reads the window columns."""
+    base, exprs, condition = merge(node.input)
+    if base is not origin or (condition is not None and not _passes_below(condition, origin)):
+        return None
+    used = {k for k in node.keys if k not in keys} | {
+        i for call in node.calls for e in call.inputs for i in input_refs(e)
+    }
+    if any(_reads_window(exprs[i], origin) for i in used):
+        return None
+    time = origin.window.time_column
+    width = len(origin.input.schema)
+    # the aggregate's input: its columns (window columns replaced by the time column), then the time column
+    source = c.convert(origin.input)
+    filler = InputRef(time, origin.input.schema[time].name, origin.input.schema[time].type)
+    columns = [e if i in used else filler for i, e in enumerate(exprs)]
+    partition = [
+        InputRef(i, f.name, f.type) for i in origin.window.partition for f in [origin.input.schema[i]]
+    ]
+    assert all(r < width for e in columns for r in input_refs(e))
+    names = [f.name if i in used else f"${f.name}" for i, f in enumerate(node.input.schema)]
+    fields = [Field(n, e.type) for n, e in zip(names, columns, strict=True)]
+    fields += [origin.input.schema[time], *(origin.input.schema[i] for i in origin.window.partition)]
+    calc = p.Calc(
+        schema=Schema(tuple(fields)),
+        inputs=(source,),
+        mode=source.mode,
+        exprs=(*columns, filler, *partition),
+        condition=condition,
+    )
+    window = replace(
+        origin.window,
+        time_column=len(columns),
+        partition=tuple(len(columns) + 1 + n for n in range(len(partition))),
+    )
+    return _windowed(c, node, keys, calc, window=window)
+
+
+def _attached(c: Converter, node: l.Aggregate, keys: Mapping[int, WindowColumns]) -> p.PhysicalNode:
+    source = c.convert(node.input)
+    start = next(k for k, column in keys.items() if column.role == "start")
+    end = next(k for k, column in keys.items() if column.role == "end")
+    return _windowed(c, node, keys, source, attached=(start, end))
+
+
+def _windowed(
+    c: Converter,
+    node: l.Aggregate,
+    keys: Mapping[int, WindowColumns],
+    source: p.PhysicalNode,
+    *,
+    window: l.WindowSpec | None = None,
+    attached: tuple[int, int] | None = None,
+) -> p.PhysicalNode:
+    if source.updating and window is not None and window.kind == "SESSION":
+        raise UnsupportedError(
+            "SESSION windows over an updating table are not supported",
+            hint="aggregate an insert-only table",
+        )
+    bounds: list[str | None] = [keys[k].role if k in keys else None for k in node.keys]
+    bounds += [None] * len(node.calls)
+    return p.WindowAggregate(
+        schema=node.schema,
+        inputs=(source,),
+        mode=ChangelogMode.INSERT_ONLY,
+        upsert_key=tuple(range(len(node.keys))),
+        keys=tuple(k for k in node.keys if k not in keys),
+        calls=node.calls,
+        bounds=tuple(bounds),
+        window=window,
+        attached=attached,
+        clock=next(column.clock for column in keys.values() if column.role == "end"),
+    )
+
+
+def _is_session(origin: l.LogicalNode) -> bool:
+    return isinstance(origin, l.WindowTable) and origin.window.kind == "SESSION"
+
+
+def _reads_window(e: Expr, origin: l.WindowTable) -> bool:
+    return any(i >= len(origin.input.schema) for i in input_refs(e))
+
+
+def _passes_below(condition: Expr, origin: l.WindowTable) -> bool:
+    """Whether a filter over a window's rows may be applied before it: a row taken out can split a session in two."""
+    if origin.window.kind == "SESSION":
+        return input_refs(condition) <= set(origin.window.partition)
+    return not _reads_window(condition, origin)

@@ -1,0 +1,22 @@
+"""Physical plan nodes: what runs. Names and EXPLAIN text are Flink's.
+
+A node declares the changelog its output carries and its upsert key. It never changes after planning;
+:func:`~streamsql.planner.changelog_mode.assign_modes` builds the final tree.
+"""
+
+from .base import Key as Key
+from .base import PassingMode as PassingMode
+from .base import PhysicalNode as PhysicalNode
+from .base import PhysicalPlan as PhysicalPlan
+from .calc import Calc as Calc
+from .calc import Correlate as Correlate
+from .groups import GroupAggregate as GroupAggregate
+from .sets import Union as Union
+from .sinks import Collect as Collect
+from .sinks import Sink as Sink
+from .sources import ChangelogNormalize as ChangelogNormalize
+from .sources import TableSourceScan as TableSourceScan
+from .sources import Values as Values
+from .sources import WatermarkAssigner as WatermarkAssigner
+from .windows import WindowAggregate as WindowAggregate
+from .windows import WindowTableFunction as WindowTableFunction
