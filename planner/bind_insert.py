@@ -64,7 +64,7 @@ def _matched(
     targets = _targets(table, statement.columns, set(static))
     if len(targets) != len(node.schema):
         raise ValidationError(
-            f"the query yields {len(node.schema)} columns, table {table.path} takes {len(targets)}: "
+            f"the query yields {_columns(len(node.schema))}, table {table.path} takes {len(targets)}: "
             f"({', '.join(c.name for c in targets)})",
             hint="name the columns: INSERT INTO t (a, b) SELECT …",
             position=statement.target.position,
@@ -128,3 +128,7 @@ def _assign(table: TableDefinition, column: Column, expr: Expr) -> Expr:
             hint=f"CAST({expr.text()} AS {column.type.sql(nullability=False)})",
         )
     return cast(expr, column.type.with_nullable(True))
+
+
+def _columns(count: int) -> str:
+    return "1 column" if count == 1 else f"{count} columns"

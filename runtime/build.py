@@ -15,7 +15,7 @@ import pyarrow as pa
 from streamsql.catalog.connectors import table_options
 from streamsql.catalog.table import TableDefinition
 from streamsql.changelog import ChangelogMode
-from streamsql.errors import ConfigError
+from streamsql.errors import ConfigError, StreamSqlError
 from streamsql.options import Options
 from streamsql.planner import physical as p
 from streamsql.planner.expressions import Call, Expr, InputRef, Literal, remap, substitute
@@ -175,7 +175,13 @@ class _Builder:
                 f"table {node.table.path}: 'error-handling.mode'='log' needs 'error-handling.log.target'",
                 hint="name a table with the columns error_time, origin, message, record",
             )
-        table = self.options.find_table(target)
+        try:
+            table = self.options.find_table(target)
+        except StreamSqlError as error:
+            raise ConfigError(
+                f"table {node.table.path}: option 'error-handling.log.target' = '{target}': {error.message}",
+                hint="create that table with the columns error_time, origin, message, record",
+            ) from None
         log = ErrorLog(table, table_options(table), self.job.now_ms, self.options.time_zone, self.job.name)
         self.error_logs[len(self.sources) - 1] = log
 

@@ -141,7 +141,7 @@ class Fragment:
         values = ", ".join(repr(v) for v in rows.to_pylist()[0].values())
         return DataError(
             f"{self._what}: {reason}; input row ({values[:500]})",
-            hint="use TRY_CAST, or filter such rows out before",
+            hint=_remedy(reason),
         )
 
     def _error_of(self, name: str, rows: pa.RecordBatch) -> str | None:
@@ -252,6 +252,14 @@ def tidy_message(text: str) -> str:
     if re.search(r"division by zero", first, re.IGNORECASE):
         return "division by zero"  # the rest names settings of DuckDB, which SET does not know
     return re.sub(r"^(?:[A-Z][A-Za-z ]* )?Error: ", "", first)
+
+
+def _remedy(reason: str) -> str:
+    if reason == "division by zero":
+        return "divide by NULLIF(divisor, 0), or filter such rows out before"
+    if re.search(r"cast|convert", reason, re.IGNORECASE):
+        return "use TRY_CAST, or filter such rows out before"
+    return "filter such rows out before"
 
 
 def select(exprs: Sequence[str], source: str, where: str | None = None) -> str:

@@ -94,7 +94,13 @@ def _cast(column: pa.Array, target: pa.DataType) -> pa.Array:
         return column
     if pa.types.is_timestamp(column.type) and pa.types.is_timestamp(target):
         return pc.cast(column, target, safe=False)  # nanoseconds are cut
-    if pa.types.is_timestamp(target) or pa.types.is_boolean(column.type) != pa.types.is_boolean(target):
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
+    mixed = pa.types.is_string(target) != any(is_text(column.type) for is_text in texts)
+    if (
+        pa.types.is_timestamp(target)
+        or mixed
+        or pa.types.is_boolean(column.type) != pa.types.is_boolean(target)
+    ):
         raise pa.ArrowTypeError("the types have nothing in common")
     return pc.cast(column, target)
 

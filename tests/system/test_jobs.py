@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from streamsql import TableEnvironment, jobs
+from streamsql.errors import StreamSqlError
 from streamsql.runtime.build import build
 from streamsql.runtime.job import Job
 
@@ -88,6 +89,19 @@ def test_describe_job_says_why_it_failed(env: TableEnvironment) -> None:
     row = described(env, job.id)
     assert row["status"] == "FAILED"
     assert row["message"].startswith("Calc(select=[(10 / v) AS n]): division by zero; input row (0)")
+    with pytest.raises(StreamSqlError) as failure:
+        job.wait()
+    assert "NULLIF(divisor, 0)" in str(failure.value)
+
+
+def test_missing_log_table_is_named_with_its_option(env: TableEnvironment, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"v": 1}\n')
+    env.execute_sql(
+        f"CREATE TABLE files (v BIGINT) WITH ('connector'='filesystem', 'path'='{tmp_path}', 'format'='json', "
+        "'error-handling.mode'='log', 'error-handling.log.target'='nowhere')"
+    )
+    with pytest.raises(StreamSqlError, match="'error-handling.log.target' = 'nowhere'"):
+        env.execute_sql("SELECT v FROM files").wait()
 
 
 def has_read(job: Job, rows: int) -> bool:

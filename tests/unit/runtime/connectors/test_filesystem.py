@@ -232,6 +232,13 @@ def test_parquet_of_a_wrong_type_names_the_column(tmp_path: Path) -> None:
         read_all(source)
 
 
+def test_parquet_numbers_are_no_text(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "a.parquet")
+    source = create_source(source_context(files(tmp_path, "parquet", {"id": STRING()})))
+    with pytest.raises(DataError, match=r"a\.parquet: column 'id' is int64, expected STRING"):
+        read_all(source)
+
+
 def test_a_file_that_is_no_parquet(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("no")
     source = create_source(source_context(files(tmp_path, "parquet")))
