@@ -100,7 +100,7 @@ def test_missing_log_table_is_named_with_its_option(env: TableEnvironment, tmp_p
         f"CREATE TABLE files (v BIGINT) WITH ('connector'='filesystem', 'path'='{tmp_path}', 'format'='json', "
         "'error-handling.mode'='log', 'error-handling.log.target'='nowhere')"
     )
-    with pytest.raises(StreamSqlError, match="'error-handling.log.target' = 'nowhere'"):
+    with pytest.raises(StreamSqlError, match=r"'error-handling\.log\.target' = 'nowhere'"):
         env.execute_sql("SELECT v FROM files").wait()
 
 
