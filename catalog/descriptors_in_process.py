@@ -23,7 +23,7 @@ IN_PROCESS = register_connector(
             ),
             *SCAN_OPTIONS,
         ),
-        sink_modes=(ChangelogMode.INSERT_ONLY, ChangelogMode.RETRACT),
+        sink_modes=(ChangelogMode.INSERT_ONLY, ChangelogMode.UPSERT, ChangelogMode.RETRACT),
         description="rows handed in from Python; made by env.from_arrow and env.create_in_process_table",
     )
 )

@@ -110,7 +110,7 @@ class Job:
         self._requests: deque[Callable[[], None]] = deque()
         self._done = threading.Event()
         self._built = threading.Event()
-        self._full = False  # the last step took all the rows it may: more is probably waiting
+        self._full = False  # the last step took all the rows it may, or a source kept some back
         self._steps = 0
         self._rate = RateMeter()
         self._plan: JobPlan | None = None
@@ -267,7 +267,7 @@ class Job:
                 return "FINISHED" if drain else "CANCELED"
             last = time.monotonic()
             rows = self._step(plan)
-            self._full = rows >= self._rows_max
+            self._full = rows >= self._rows_max or any(s.source.ready for s in plan.sources)
             if self._full or (rows and len(plan.sources) > 1):
                 self._woken = True  # more is probably waiting
             self._rate.observe(sum(s.records_in for s in plan.sources))
@@ -375,7 +375,7 @@ class Job:
                     "numRecordsOut": v.context.metrics.num_records_out,
                     "numLateRecordsDropped": v.context.metrics.num_late_records_dropped,
                     "numNullTimeDropped": v.context.metrics.num_null_time_dropped,
-                    "stateRows": sum(s.row_count for s in v.context.states.values()),
+                    "stateRows": max((s.row_count for s in v.context.states.values()), default=0),
                     "stateBytes": sum(s.nbytes for s in v.context.states.values()),
                     "busyTimeMs": v.context.metrics.busy_ns // 1_000_000,
                 }

@@ -52,6 +52,7 @@ class _Split:
     last_row_ms: int = 0
     finished: bool = False
     idle: bool = False
+    said_idle: bool = False
 
 
 class SourceTask:
@@ -80,6 +81,7 @@ class SourceTask:
         taken: list[ChangelogBatch] = []
         self.bad_records = []
         rows = 0
+        self.source.begin_step()
         while rows < max_rows and (found := self._next(max_rows - rows)) is not None:
             if found.batch is not None and found.batch.num_rows:
                 renamed = found.batch.rows.rename_columns(self._schema.names)
@@ -91,7 +93,9 @@ class SourceTask:
             self.bad_records.extend(found.bad_records)
             for split, watermark in found.watermarks.items():
                 state = self._splits.setdefault(split, _Split(last_row_ms=now_ms))
-                state.watermark = max(state.watermark, watermark)
+                state.watermark, state.said_idle = max(state.watermark, watermark), False
+            for split in found.idle:
+                self._splits.setdefault(split, _Split(last_row_ms=now_ms)).said_idle = True
             for split in found.finished:
                 self._splits.setdefault(split, _Split(last_row_ms=now_ms)).finished = True
         self.records_in += rows
@@ -116,6 +120,7 @@ class SourceTask:
             found.finished,
             (),
             found.watermarks,
+            found.idle,
         )
         return SourceBatch(
             ChangelogBatch(head, None if weights is None else weights[:max_rows]),
@@ -133,7 +138,7 @@ class SourceTask:
         touched = [0] if ids is None else np.unique(ids).tolist()
         for i in touched:
             state = self._splits.setdefault(found.splits[i], _Split())
-            state.last_row_ms, state.idle = now_ms, False
+            state.last_row_ms, state.idle, state.said_idle = now_ms, False, False
         if self._plan is None:
             return
         if self._plan.column is None:
@@ -167,7 +172,8 @@ class SourceTask:
             return
         idle_ms = self._plan.idle_ms if self._plan is not None else 0
         for state in states.values():
-            state.idle = bool(idle_ms) and now_ms - max(state.last_row_ms, self._started_ms) >= idle_ms
+            silent = bool(idle_ms) and now_ms - max(state.last_row_ms, self._started_ms) >= idle_ms
+            state.idle = state.said_idle or silent
         active = [s.watermark for s in states.values() if not s.finished and not s.idle]
         if active:
             self.watermark = max(self.watermark, min(active))

@@ -58,7 +58,7 @@ def parsed(path: Path) -> ast.Module:
 def layer_of(name: str) -> str:
     """The layer of a module below streamsql, by its dotted name."""
     part = name.split(".")[1] if "." in name else "__init__"
-    if part in LINKED:
+    if part in (*LINKED, "testing"):
         return part
     return "core" if part in CORE else "repl" if part == "__main__" else "face"
 
@@ -67,9 +67,9 @@ def layer_of(name: str) -> str:
 def product_modules() -> list[Module]:
     """Every source file that gets installed; the links are not followed."""
     found = [Module(p, f"streamsql.{p.stem}") for p in (ROOT / "streamsql").glob("*.py")]
-    for folder in (ROOT / name for name in LINKED):
+    for folder in (*(ROOT / name for name in LINKED), ROOT / "streamsql" / "testing"):
         for path in folder.rglob("*.py"):
-            dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("streamsql.")
             found.append(Module(path, f"streamsql.{dotted}".removesuffix(".__init__")))
     return sorted(found, key=lambda m: m.where)
 

@@ -43,7 +43,8 @@ class SourceBatch:
     ``split_ids`` has one entry a row and indexes ``splits`` (None: all rows are of ``splits[0]``).
     ``positions``: per split, where reading goes on after this batch. ``finished``: splits that have ended
     (bounded reads). ``bad_records`` were skipped under mode ``ignore`` or ``log``. ``watermarks``: per
-    split, the source's own watermark in epoch ms, where the source has one.
+    split, the source's own watermark in epoch ms, where the source has one. ``idle``: splits that hold
+    nobody back from now on until they have rows or a watermark, where the source knows.
     """
 
     batch: ChangelogBatch | None
@@ -53,6 +54,7 @@ class SourceBatch:
     finished: frozenset[str] = frozenset()
     bad_records: Sequence[BadRecord] = ()
     watermarks: Mapping[str, int] = field(default_factory=dict[str, int])
+    idle: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,14 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stop threads and free handles; idempotent."""
+
+    def begin_step(self) -> None:
+        """The job begins a step: the polls that follow belong to it."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether rows wait that were kept for the next step, which then comes at once."""
+        return False
 
     def pause(self, splits: frozenset[str]) -> None:
         """Stop reading exactly these splits (watermark alignment); an empty set resumes all."""

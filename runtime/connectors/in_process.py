@@ -121,6 +121,14 @@ class InProcessTable:
             end = position + rows
             return ChangelogBatch.concat(taken), end, self._finished and end >= self._rows
 
+    def open_source(self, context: SourceContext) -> Source:
+        """A new reader for one scan of the table in one job."""
+        return InProcessSource(context)
+
+    def open_sink(self, context: SinkContext) -> Sink:
+        """A new writer for one INSERT of one job."""
+        return InProcessSink(context)
+
     def add_waker(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` after every append, from the thread that appends."""
         with self._lock:
@@ -195,11 +203,13 @@ class InProcessSink(Sink):
 
 
 def create_source(context: SourceContext) -> Source:
-    return InProcessSource(context)
+    table: InProcessTable = context.table.data
+    return table.open_source(context)
 
 
 def create_sink(context: SinkContext) -> Sink:
-    return InProcessSink(context)
+    table: InProcessTable = context.table.data
+    return table.open_sink(context)
 
 
 def as_arrow(data: Any) -> pa.Table:

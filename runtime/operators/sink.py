@@ -72,6 +72,10 @@ class Sink(Operator):
             if f.type.nullable or not column.null_count:
                 continue
             nulls = numpy(column.is_null(), np.bool_)
+            if self.config.upsert and batch.weights is not None:
+                nulls &= batch.weights > 0  # a deletion need not say more than the key
+                if not nulls.any():
+                    continue
             if self.config.not_null == "ERROR":
                 row = batch.rows.slice(int(np.flatnonzero(nulls)[0]), 1).to_pylist()[0]
                 values = ", ".join(map(repr, row.values()))
