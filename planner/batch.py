@@ -213,6 +213,10 @@ class _Writer:
         names = [f"l.c{i}" for i in range(left)] + [f"r.c{i}" for i in range(right)]
         kind = {"CROSS": "INNER"}.get(node.kind, node.kind)
         condition = "TRUE" if node.condition is None else compile_expr(node.condition, names, self.context)
+        if node.kind in ("SEMI", "ANTI"):
+            matched = f"({condition}) IS NOT FALSE" if node.null_aware else condition
+            found = f"EXISTS (SELECT 1 FROM ({self.node(node.right)}) r WHERE {matched})"
+            return f"SELECT * FROM ({self.node(node.left)}) l WHERE {'NOT ' * (node.kind == 'ANTI')}{found}"
         items = ", ".join(f"{n} AS c{i}" for i, n in enumerate(names))
         return (
             f"SELECT {items}, coalesce(l.o, r.o) AS o FROM ({self.node(node.left)}) l "

@@ -6,8 +6,8 @@ the same rows; sub-plan sharing rests on that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from streamsql.catalog.connectors import TableOptions
@@ -15,7 +15,7 @@ from streamsql.catalog.table import TableDefinition
 from streamsql.datatypes import TIMESTAMP
 from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
-from .expressions import AggregateCall, Expr, SortKey
+from .expressions import AggregateCall, Expr, InputRef, SortKey, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,9 @@ class LogicalNode:
     @cached_property
     def _digest(self) -> str:
         inner = ",".join(i._digest for i in self.inputs)
-        return f"{self.describe()}:{self.schema}[{inner}]"
+        # names of columns may repeat after a join: their places tell them apart
+        places = ",".join(str(i) for f in fields(self) for i in _places(getattr(self, f.name)))
+        return f"{self.describe()}:{self.schema}({places})[{inner}]"
 
     def digest(self) -> str:
         """Equal for nodes that compute the same rows."""
@@ -233,12 +235,18 @@ class SetOperation(LogicalNode):
 
 @dataclass(frozen=True, eq=False)
 class Join(LogicalNode):
-    """A regular join: ``kind`` is INNER, LEFT, RIGHT, FULL or CROSS; the condition reads left then right columns."""
+    """A join: ``kind`` is INNER, LEFT, RIGHT, FULL, CROSS, SEMI or ANTI; the condition reads left then right columns.
+
+    SEMI and ANTI yield the left rows for which a right row matches, or none does: their columns alone, each row as
+    often as it is there. ``null_aware``, of ANTI alone: UNKNOWN counts as a match, as NOT IN has it. A part of the
+    condition that two-valued logic is meant for (the WHERE of the sub-query) stands there as ``… IS TRUE``.
+    """
 
     kind: str
     left: LogicalNode
     right: LogicalNode
     condition: Expr | None
+    null_aware: bool = False
 
     @property
     def inputs(self) -> tuple[LogicalNode, ...]:
@@ -249,7 +257,8 @@ class Join(LogicalNode):
 
     def describe(self) -> str:
         condition = "true" if self.condition is None else self.condition.text()
-        return f"Join(joinType=[{self.kind.lower()}], condition=[{condition}])"
+        nulls = ", nullAware=[true]" if self.null_aware else ""
+        return f"Join(joinType=[{self.kind.lower()}], condition=[{condition}]{nulls})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,6 +337,27 @@ class Collect(_Unary):
 
     def describe(self) -> str:
         return f"Sink(table=[*anonymous_collect*], fields=[{', '.join(self.schema.names)}])"
+
+
+def _places(value: object) -> Iterator[int]:
+    """The positions of input columns that a node's field reads, in order."""
+    match value:
+        case int():
+            yield value
+        case Expr():
+            yield from (e.index for e in walk(value) if isinstance(e, InputRef))
+        case AggregateCall():
+            yield from (i for e in value.inputs for i in _places(e))
+        case SortKey():
+            yield from _places(value.expr)
+        case OverCall():
+            yield from _places((value.call, value.partition, value.order))
+        case WindowSpec():
+            yield from (value.time_column, *value.partition)
+        case tuple():
+            yield from (i for v in value for i in _places(v))
+        case _:
+            return
 
 
 def window_fields(time: Field, *, proctime: bool = False) -> list[Field]:
