@@ -21,6 +21,7 @@ from streamsql.datatypes import DataType, Root
 from streamsql.errors import DataError
 
 from .operators.base import OperatorContext
+from .state.buffers import from_raw, raw_values
 from .state.slot_column import SlotColumn
 
 Slots = npt.NDArray[np.int64]
@@ -28,9 +29,13 @@ Int64 = npt.NDArray[np.int64]
 
 
 class Accumulator(ABC):
-    """One aggregate call. ``partials``: SQL of the partial columns and their Arrow types, in order."""
+    """One aggregate call. ``partials``: SQL of the partial columns and their Arrow types, in order.
+
+    ``summands``: SQL of what a single row adds to each partial; None where a partial is no sum of BIGINT or DOUBLE.
+    """
 
     partials: tuple[tuple[str, pa.DataType], ...]
+    summands: tuple[str, ...] | None = None
 
     @abstractmethod
     def open(self, ctx: OperatorContext, name: str) -> None:
@@ -39,6 +44,12 @@ class Accumulator(ABC):
     @abstractmethod
     def update(self, slots: Slots, partials: Sequence[pa.Array]) -> None:
         """Fold one partial value per slot; slots are unique."""
+
+    def fold(self, slots: Slots, partials: Sequence[pa.Array]) -> tuple[pa.Array, pa.Array]:
+        """:meth:`update`; returns the aggregate's value per slot before and after."""
+        before = self.result(slots)
+        self.update(slots, partials)
+        return before, self.result(slots)
 
     @abstractmethod
     def result(self, slots: Slots) -> pa.Array:
@@ -52,14 +63,21 @@ class Accumulator(ABC):
 class Count(Accumulator):
     """COUNT(*) and COUNT(x): a sum of weights."""
 
-    def __init__(self, partial: str) -> None:
+    def __init__(self, partial: str, summand: str) -> None:
         self.partials = ((partial, pa.int64()),)
+        self.summands = (summand,)
 
     def open(self, ctx: OperatorContext, name: str) -> None:
         self._count = ctx.state(f"{name}.count", SlotColumn(pa.int64()))
 
     def update(self, slots: Slots, partials: Sequence[pa.Array]) -> None:
         self._count.add(slots, numpy(partials[0], np.int64), unique=True)
+
+    def fold(self, slots: Slots, partials: Sequence[pa.Array]) -> tuple[pa.Array, pa.Array]:
+        before = self.values(slots)
+        after = before + numpy(partials[0], np.int64)
+        self._count.put(slots, after)
+        return pa.array(before), pa.array(after)
 
     def values(self, slots: Slots) -> Int64:
         return self._count.values(slots).astype(np.int64, copy=False)
@@ -75,6 +93,7 @@ class RowCount(Accumulator):
     """COUNT(*) of the whole group: the row count that the operator keeps anyway."""
 
     partials = ()
+    summands = ()
 
     def __init__(self) -> None:
         self._rows: SlotColumn | None = None
@@ -103,7 +122,16 @@ class Sum(Accumulator):
     Integers wrap into the result type as in Flink; AVG of integers truncates toward zero; DECIMAL sums are exact.
     """
 
-    def __init__(self, total: str, count: str, result: DataType, *, average: bool) -> None:
+    def __init__(
+        self,
+        total: str,
+        count: str,
+        result: DataType,
+        *,
+        average: bool,
+        summands: tuple[str, ...] | None = None,
+    ) -> None:
+        self.summands = summands
         self._type = result
         self._average = average
         if result.root is Root.DECIMAL:
@@ -135,12 +163,26 @@ class Sum(Accumulator):
             self._sum.add(slots, numpy(total, dtype), unique=True)
         self._count.add(slots, numpy(count, np.int64), unique=True)
 
+    def fold(self, slots: Slots, partials: Sequence[pa.Array]) -> tuple[pa.Array, pa.Array]:
+        if self._kind == "decimal":
+            return super().fold(slots, partials)
+        # the new values follow from the old ones: reading them again would cost as much as a lookup
+        total, count = self._sum.values(slots), self._count.values(slots)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are values here
+            new_total = total + numpy(partials[0], total.dtype)
+        new_count = count + numpy(partials[1], np.int64)
+        self._sum.put(slots, new_total)
+        self._count.put(slots, new_count)
+        return self._number_result(total, count), self._number_result(new_total, new_count)
+
     def result(self, slots: Slots) -> pa.Array:
         count = self._count.values(slots).astype(np.int64, copy=False)
-        empty = count <= 0
         if self._kind == "decimal":
-            return self._decimal_result(self._sum.get(slots), count, empty)
-        total = self._sum.values(slots)
+            return self._decimal_result(self._sum.get(slots), count, count <= 0)
+        return self._number_result(self._sum.values(slots), count)
+
+    def _number_result(self, total: Any, count: Int64) -> pa.Array:
+        empty = count <= 0
         if self._average:
             divisor = np.where(empty, 1, count)
             if self._kind == "int":
@@ -148,7 +190,7 @@ class Sum(Accumulator):
             else:
                 total = total / divisor
         dtype = self._type.arrow.to_pandas_dtype()
-        return pa.array(total.astype(dtype), type=self._type.arrow, mask=empty)
+        return from_raw(total.astype(dtype, copy=False), ~empty, self._type.arrow)
 
     def _decimal_result(self, total: pa.Array, count: Int64, empty: npt.NDArray[np.bool_]) -> pa.Array:
         if not self._average:
@@ -235,7 +277,13 @@ def is_distinct(left: pa.Array, right: pa.Array) -> npt.NDArray[np.bool_]:
     if pa.types.is_nested(left.type):
         pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
         return np.fromiter((a != b for a, b in pairs), np.bool_, len(left))
-    unequal: npt.NDArray[np.bool_] = numpy(pc.not_equal(left, right), np.bool_)
+    if (pa.types.is_integer(left.type) or pa.types.is_floating(left.type)) and not (
+        left.null_count or right.null_count
+    ):
+        a, b = raw_values(left), raw_values(right)
+        unequal: npt.NDArray[np.bool_] = a != b
+        return unequal & ((a == a) | (b == b)) if a.dtype.kind == "f" else unequal
+    unequal = numpy(pc.not_equal(left, right), np.bool_)
     left_null, right_null = numpy(left.is_null(), np.bool_), numpy(right.is_null(), np.bool_)
     unequal = np.where(left_null | right_null, left_null != right_null, unequal)
     if pa.types.is_floating(left.type):

@@ -88,6 +88,24 @@ def _as_bigint(total: str, argument: DataType) -> str:
     return wrap(total, Root.BIGINT) if argument.root is Root.BIGINT else f"{total}::BIGINT"
 
 
+def _row_sum_sql(call: AggregateCall, x: str, condition: str | None, *, weighted: bool) -> str:
+    """What one row adds to the sum of :func:`_sum_sql`; NULL is nothing."""
+    t = argument_type(call)
+    if t.is_approximate:
+        value = f"({x}{' * w' if weighted else ''})::DOUBLE"
+    elif weighted and t.root is Root.BIGINT:
+        value = wrap(f"{x}::HUGEINT * w", Root.BIGINT)
+    else:
+        value = f"({x}::BIGINT{' * w' if weighted else ''})"
+    return f"CASE WHEN {condition} THEN {value} END" if condition is not None else value
+
+
+def _row_count_sql(*conditions: str | None, weighted: bool) -> str:
+    present = [f"({c})" for c in conditions if c]
+    counted = "w" if weighted else "1::BIGINT"
+    return f"CASE WHEN {' AND '.join(present)} THEN {counted} ELSE 0 END" if present else counted
+
+
 def accumulator(call: AggregateCall, compile_: Compile, *, weighted: bool) -> Accumulator:
     """The accumulator of an incremental call, with its partial columns as SQL."""
     args = [compile_(a) for a in call.args]
@@ -97,7 +115,10 @@ def accumulator(call: AggregateCall, compile_: Compile, *, weighted: bool) -> Ac
         present = [f"{a} IS NOT NULL" for a, e in zip(args, call.args, strict=True) if e.type.nullable]
         if not present and condition is None and not call.distinct:
             return RowCount()
-        return Count(_count_sql(where(condition, *present), weighted=weighted))
+        return Count(
+            _count_sql(where(condition, *present), weighted=weighted),
+            _row_count_sql(condition, *present, weighted=weighted),
+        )
     x = args[0]
     valid = where(condition, f"{x} IS NOT NULL")
     if name in ("SUM", "AVG"):
@@ -107,7 +128,11 @@ def accumulator(call: AggregateCall, compile_: Compile, *, weighted: bool) -> Ac
         t = argument_type(call)
         if t.root is Root.DECIMAL:
             return Sum.decimal(total, count, call.type, t.scale, average=average)
-        return Sum(total, count, call.type, average=average)
+        summands = (
+            _row_sum_sql(call, x, condition, weighted=weighted),
+            _row_count_sql(condition, f"{x} IS NOT NULL", weighted=weighted),
+        )
+        return Sum(total, count, call.type, average=average, summands=summands)
     if name in ("MIN", "MAX"):
         return Extremum(f"{name.lower()}({x}){where(condition)}", call.type, smallest=name == "MIN")
     pick = "arg_min" if name == "FIRST_VALUE" else "arg_max"

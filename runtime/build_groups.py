@@ -62,6 +62,7 @@ def _incremental(node: p.GroupAggregate, fusion: Fusion) -> Operator:
     groups = distinct_groups(node.calls)
     config = GroupAggregateConfig(
         sql=_partials_sql(step, accumulators, groups),
+        row_sql=_summands_sql(step, accumulators, groups),
         input=internal_schema(fusion.base(node).schema),
         key_types=tuple(source.schema[k].type.arrow for k in node.keys),
         output=internal_schema(node.schema),
@@ -87,6 +88,25 @@ def _partials_sql(step: _Step, accumulators: Sequence[Accumulator], groups: Sequ
     items = [f"{_hash(step.keys)} AS h", *keys, f"{step.count} AS n", "min(i) AS o", *partials]
     by = f" GROUP BY {', '.join(step.keys)}" if step.keys else " HAVING count(*) > 0"
     return f"SELECT {', '.join(items)} FROM {step.rows}{by}"
+
+
+def _summands_sql(
+    step: _Step, accumulators: Sequence[Accumulator], groups: Sequence[DistinctGroup]
+) -> str | None:
+    """Per row of the step: hash, key, what it adds to the row count and to each partial of :func:`_partials_sql`."""
+    fed = {i for g in groups for i in g.positions}
+    summands: list[str] = []
+    for i, a in enumerate(accumulators):
+        if i in fed:
+            continue
+        if a.summands is None:
+            return None
+        summands += [f"{sql} AS p{i}_{j}" for j, sql in enumerate(a.summands)]
+    if not step.keys:
+        return None
+    keys = [f"{k} AS k{i}" for i, k in enumerate(step.keys)]
+    items = [f"{_hash(step.keys)} AS h", *keys, f"{'w' if step.weighted else '1::BIGINT'} AS n", *summands]
+    return f"SELECT {', '.join(items)} FROM {step.rows}"
 
 
 def _distinct(group: DistinctGroup, step: _Step, accumulators: Sequence[Accumulator]) -> DistinctArgs:

@@ -25,22 +25,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamsql.changelog import ChangelogBatch
 
-from ..accumulators import Accumulator, Count, RowCount, Slots, is_distinct, numpy
+from ..accumulators import Accumulator, Count, Int64, RowCount, Slots, is_distinct, numpy
 from ..engine import WEIGHT, with_weights
 from ..state.key_index import KeyIndex
 from ..state.scalars import Scalars
 from ..state.slot_column import SlotColumn
 from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
 from .expiry import ExpiringSlots, WindowExpiry
+from .step_groups import Pairs, SlotGroups, StepGroups, summed
 
 ORDINAL = "i"
 """Name of the arrival-order column offered to FIRST_VALUE and LAST_VALUE."""
+
+GROUPS_PER_ROW_MIN = 0.25
+"""With more groups a row than this, the next step's rows are added up by slot."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,12 @@ class DistinctArgs:
 class GroupAggregateConfig:
     """``sql`` yields from ``{input}``: hash, keys, row count, first row, then partials (those of DISTINCT excepted).
 
-    ``upsert``: leave −U out. ``weighted``: the input has a weight column.
+    ``row_sql``: the same of every row on its own, in order and without the first row; None where some partial is
+    more than a sum of BIGINT or DOUBLE. ``upsert``: leave −U out. ``weighted``: the input has a weight column.
     """
 
     sql: str
+    row_sql: str | None
     input: pa.Schema
     key_types: tuple[pa.DataType, ...]
     output: pa.Schema
@@ -98,8 +103,15 @@ class GroupAggregate(Operator):
             for j, (_, t) in enumerate(a.partials)
         ]
         head = [pa.field("h", pa.uint64()), *keys]
-        output = pa.schema([*head, pa.field("n", pa.int64()), pa.field("o", pa.int64()), *partials])
+        counted = [*head, pa.field("n", pa.int64())]
+        output = pa.schema([*counted, pa.field("o", pa.int64()), *partials])
         self._partial = ctx.engine.fragment(c.sql, {"input": schema}, output, c.what)
+        self._by_row = None
+        if c.row_sql is not None:
+            self._by_row = ctx.engine.fragment(
+                c.row_sql, {"input": schema}, pa.schema([*counted, *partials]), c.what
+            )
+        self._slot_groups = SlotGroups()
         self._distinct = [
             _DistinctValues(ctx, i, d, schema, head, c.what, c.expiry) for i, d in enumerate(c.distinct)
         ]
@@ -131,72 +143,104 @@ class GroupAggregate(Operator):
         c = self.config
         rows = with_weights(batch) if c.weighted else batch.rows
         rows = rows.append_column(pa.field(ORDINAL, pa.int64()), pa.array(np.arange(rows.num_rows)))
-        partial = self._partial.run(input=rows)
-        if partial.num_rows == 0:
+        if self._by_row is not None and self._flags.get("by_row"):
+            groups = self._grouped_by_slot(self._by_row.run(input=rows), time)
+        else:
+            groups = self._grouped_by_query(self._partial.run(input=rows), rows.num_rows, time)
+        if groups is None:
             return None
-        partial = self._drop_late(partial, time)
-        n_keys = len(c.key_types)
-        keys = partial.columns[1 : 1 + n_keys]
-        slots, inserted = self._index.lookup_or_insert(numpy(partial.column(0), np.uint64), keys)
-        if self._expiring is not None:
-            self._expiring.add(slots[inserted])
-        before = self._rows.values(slots).astype(np.int64)
-        known = before > 0
-        old = [a.result(slots) for a in self._accumulators]
-        self._rows.add(slots, numpy(partial.column(1 + n_keys), np.int64), unique=True)
-        arrival = arrival_order(numpy(partial.column(2 + n_keys), np.int64), rows.num_rows)
-        column = 3 + n_keys
-        for i, accumulator in enumerate(self._accumulators):
-            if i not in self._fed_by_distinct:
-                width = len(accumulator.partials)
-                accumulator.update(slots, partial.columns[column : column + width])
-                column += width
+        slots = groups.slots
+        before = self._rows.values(slots).astype(np.int64, copy=False)
+        after = before + groups.rows
+        self._rows.put(slots, after)
+        old = {i: self._accumulators[i].result(slots) for i in self._fed_by_distinct}
         for distinct in self._distinct:
             distinct.apply(rows, self._index, self._accumulators)
-        after = self._rows.values(slots).astype(np.int64)
-        return self._emit(slots, keys, known, after > 0, old, arrival)
+        results: list[tuple[pa.Array, pa.Array]] = []
+        column = 0
+        for i, accumulator in enumerate(self._accumulators):
+            if isinstance(accumulator, RowCount):
+                results.append((pa.array(before), pa.array(after)))
+            elif i in old:
+                results.append((old[i], accumulator.result(slots)))
+            else:
+                width = len(accumulator.partials)
+                results.append(accumulator.fold(slots, groups.partials[column : column + width]))
+                column += width
+        return self._emit(groups, before, after, results)
+
+    def _grouped_by_query(self, partial: pa.RecordBatch, num_rows: int, time: StepTime) -> StepGroups | None:
+        n_keys = len(self.config.key_types)
+        if self._by_row is not None and partial.num_rows:
+            self._choose(partial.num_rows, num_rows)
+        partial = self._drop_late(partial, time)
+        if partial.num_rows == 0:
+            return None
+        arrival = arrival_order(numpy(partial.column(2 + n_keys), np.int64), num_rows)
+        partial = partial.take(pa.array(arrival))
+        keys = partial.columns[1 : 1 + n_keys]
+        counts = numpy(partial.column(1 + n_keys), np.int64)
+        return StepGroups(self._slots(partial, keys), keys, counts, partial.columns[3 + n_keys :])
+
+    def _grouped_by_slot(self, rows: pa.RecordBatch, time: StepTime) -> StepGroups | None:
+        n_keys = len(self.config.key_types)
+        rows = self._drop_late(rows, time)
+        if rows.num_rows == 0:
+            return None
+        keys = rows.columns[1 : 1 + n_keys]
+        slots = self._slots(rows, keys)
+        first, numbers = self._slot_groups.number(slots, self._index.capacity)
+        self._choose(len(first), rows.num_rows)
+        summands = rows.columns[1 + n_keys :]
+        if numbers is not None:
+            slots, taken = slots.take(first), pa.array(first)
+            keys = [k.take(taken) for k in keys]
+        count, *partials = (summed(s, numbers, len(first)) for s in summands)
+        return StepGroups(slots, keys, numpy(count, np.int64), partials)
+
+    def _choose(self, groups: int, rows: int) -> None:
+        """How the next step is grouped. Kept with the state, so that a restored job adds in the same order."""
+        self._flags.set("by_row", int(groups > rows * GROUPS_PER_ROW_MIN))
+
+    def _slots(self, rows: pa.RecordBatch, keys: Sequence[pa.Array]) -> Slots:
+        slots, inserted = self._index.lookup_or_insert(numpy(rows.column(0), np.uint64), keys)
+        if self._expiring is not None:
+            self._expiring.add(slots[inserted])
+        return slots
 
     def _emit(
-        self,
-        slots: Slots,
-        keys: Sequence[pa.Array],
-        known: npt.NDArray[np.bool_],
-        alive: npt.NDArray[np.bool_],
-        old: Sequence[pa.Array],
-        arrival: Slots,
+        self, groups: StepGroups, before: Int64, after: Int64, results: Sequence[tuple[pa.Array, pa.Array]]
     ) -> ChangelogBatch | None:
+        """Groups in the order of their first row in the step, −old before +new of the same group."""
+        slots = groups.slots
+        known, alive = before > 0, after > 0
         if not self.config.key_types:
             known = np.array([bool(self._flags.get("emitted"))])
             alive = np.ones_like(alive)  # the empty set still has its row
             self._flags.set("emitted", 1)
-        new = [a.result(slots) for a in self._accumulators]
         changed = np.full(len(slots), self._always_changes)
         if not self._always_changes:
-            for a, b in zip(old, new, strict=True):
+            for a, b in results:
                 changed |= is_distinct(a, b)
-        retract = known & (~alive | (changed & (not self.config.upsert)))
-        insert = alive & (~known | changed)
-        n = len(slots)
-        # groups in the order of their first row in the step, −old before +new of the same group
-        order = np.flatnonzero(np.stack([retract[arrival], insert[arrival]], axis=1).ravel())
+        kept = np.empty(2 * len(slots), np.bool_)
+        kept[0::2] = known & (~alive | (changed & (not self.config.upsert)))
+        kept[1::2] = alive & (~known | changed)
         if self.config.key_types and not alive.all():
             self._free(slots[~alive])
-        if not len(order):
+        if not kept.any():
             return None
-        source, side = arrival[order // 2], order % 2
-        taken = pa.array(source)
-        columns = [k.take(taken) for k in keys]
-        pick = pa.array(source + side * n)
-        columns += [pa.concat_arrays([a, b]).take(pick) for a, b in zip(old, new, strict=True)]
+        pairs = Pairs(np.flatnonzero(kept), len(slots))
+        columns = [pairs.of(a, b) for a, b in [*((k, k) for k in groups.keys), *results]]
         columns = [col.cast(f.type) for col, f in zip(columns, self.config.output, strict=True)]
-        weights = np.where(side == 1, 1, -1).astype(np.int64)
-        return ChangelogBatch(pa.RecordBatch.from_arrays(columns, schema=self.config.output), weights)
+        return ChangelogBatch(pa.RecordBatch.from_arrays(columns, schema=self.config.output), pairs.weights())
 
     def _free(self, slots: Slots) -> None:
         self._rows.clear(slots)
         for accumulator in self._accumulators:
             accumulator.clear(slots)
         self._index.remove(slots)
+        if not len(self._index):
+            self._flags.remove("by_row")
 
     def _empty_row(self) -> ChangelogBatch:
         """The global aggregate of no rows: slot 0 of an empty index has never been written."""

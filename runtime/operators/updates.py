@@ -20,7 +20,7 @@ def without_equal_updates(batch: ChangelogBatch) -> ChangelogBatch | None:
         return batch
     weights = batch.weights
     first = np.flatnonzero((weights[:-1] < 0) & (weights[1:] == -weights[:-1]))
-    for column in batch.rows.columns:
+    for column in reversed(batch.rows.columns):  # the values, which mostly differ, come after the keys
         if not len(first):
             return batch
         before, after = column.take(pa.array(first)), column.take(pa.array(first + 1))

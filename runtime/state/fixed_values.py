@@ -46,6 +46,13 @@ class FixedValues:
         data[present], valid[present] = self.data[slots[present]], self.valid[slots[present]]
         return data, valid
 
+    def read_data(self, slots: I64) -> Raw:
+        """A copy of the values alone."""
+        if len(slots) and slots.min() >= 0:
+            self.reserve_for(slots)
+            return self.data.take(slots)
+        return self.read(slots)[0]
+
     def set(self, slots: I64, values: pa.Array) -> None:
         array = as_array(values, self.arrow_type)
         self.write(slots, raw_values(array), validity(array))

@@ -97,9 +97,14 @@ class _FixedBatch:
     valid: Bools | None
 
     def matches_slots(self, rows: I64, slots: I64) -> Bools:
-        same = same_bits(bit_view(self.raw).take(rows), bit_view(self.stored.data).take(slots))
-        valid = self.stored.valid.take(slots)
-        return np.asarray(same & (valid if self.valid is None else valid == self.valid[rows]))
+        raw = bit_view(self.raw).take(rows)
+        same = same_bits(raw, bit_view(self.stored.data).take(slots))
+        # 0 stands for NULL too, so only there validity matters
+        zero = np.flatnonzero(same & same_bits(raw, np.zeros((), raw.dtype)))
+        if len(zero):
+            valid = self.stored.valid.take(slots[zero])
+            same[zero] = valid if self.valid is None else valid == self.valid[rows[zero]]
+        return same
 
     def matches_rows(self, rows: I64, others: I64) -> Bools:
         bits = bit_view(self.raw)

@@ -50,7 +50,7 @@ class SlotColumn(State):
 
     def values(self, slots: I64) -> Raw:
         """A copy of the raw values; 0 where NULL or where a slot is negative."""
-        return self._raw.read(slots)[0]
+        return self._raw.read_data(slots)
 
     def is_set(self, slots: I64) -> Bools:
         """True where the value is not NULL."""

@@ -27,6 +27,8 @@ CHANGELOG = {"t": Table(COLUMNS, "ts", "I,UB,UA,D")}
 
 LINEAR = "COUNT(*) AS a, COUNT(v) AS b, SUM(v) AS c, AVG(v) AS e, SUM(x) AS f, SUM(d) AS g, AVG(d) AS h, SUM(v) FILTER (WHERE s = 'p') AS i"
 INSERT_ONLY = "MIN(v) AS j, MAX(s) AS l, MAX(d) AS m, FIRST_VALUE(v) AS n, LAST_VALUE(x) AS o, MIN(ts) AS p"
+SUMS = "COUNT(*) AS a, COUNT(v) AS b, SUM(v) AS c, AVG(v) AS e, SUM(x) AS f, AVG(x) AS h, COUNT(*) FILTER (WHERE v > 0) AS i, SUM(v * 4611686018427387904) FILTER (WHERE s <> '') AS j"
+DISTINCT_SUMS = "COUNT(DISTINCT v) AS q, SUM(DISTINCT v) FILTER (WHERE s = 'p') AS r"
 DISTINCT = "COUNT(DISTINCT v) AS q, SUM(DISTINCT d) AS r, COUNT(DISTINCT s) FILTER (WHERE v > 0) AS u"
 WINDOW = "TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND)) GROUP BY window_start, window_end"
 
@@ -82,6 +84,24 @@ def test_groups(monkeypatch: pytest.MonkeyPatch, seed: int, keys: str, updating:
         for h in (special, generic):
             h.finish()
         assert special.take() == generic.take()
+
+
+@pytest.mark.parametrize(("seed", "keys"), list(enumerate(["k", "k, s", "v, x"])))
+@pytest.mark.parametrize("updating", [False, True])
+def test_groups_by_slot(monkeypatch: pytest.MonkeyPatch, seed: int, keys: str, updating: bool) -> None:
+    """A step's rows added up by slot, against those that DuckDB aggregates first."""
+    sql = f"SELECT {keys}, {SUMS}, {DISTINCT_SUMS} FROM t WHERE s <> 'q' GROUP BY {keys}"
+    tables = CHANGELOG if updating else INSERTS
+    ways: set[object] = set()
+    with twins(monkeypatch, sql, tables, build_groups, "_summands_sql", None) as (special, generic):
+        assert generic.operator("GroupAggregate").config.row_sql is None
+        for text in steps(seed, updating=updating):
+            for h in (special, generic):
+                h.push(text)
+            assert special.take() == generic.take()
+            assert special.content("GroupAggregate") == generic.content("GroupAggregate")
+            ways.add(special.operator("GroupAggregate").ctx.states["flags"].get("by_row"))
+    assert 1 in ways
 
 
 @pytest.mark.parametrize(("seed", "keys"), list(enumerate(["", ", k", ", k, s"])))
