@@ -15,7 +15,13 @@ from streamsql.config_options import HONOURED, REFUSED
 from streamsql.options import ConfigOption, format_value
 from streamsql.planner.functions.base import AggregateDef, FunctionDef
 from streamsql.planner.functions.conversion import CASTS
-from streamsql.planner.functions.registry import AGGREGATES, DIFFERENCES, SCALARS, UNSUPPORTED
+from streamsql.planner.functions.registry import (
+    AGGREGATES,
+    DIFFERENCES,
+    GROUP_FUNCTIONS,
+    SCALARS,
+    UNSUPPORTED,
+)
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code: change that, then `make docs`. -->"
@@ -124,6 +130,10 @@ def functions_page() -> str:
         if category == "conversion":
             rows = [*((code(usage), escape(kind), sentence(text)) for usage, kind, text in CASTS), *rows]
         parts += [f"## {category[:1].upper()}{category[1:]}", table(("function", "result", "meaning"), rows)]
+    beside = [
+        (code(usage), code(result), sentence(text)) for _, usage, result, text in GROUP_FUNCTIONS.values()
+    ]
+    parts += ["## Beside GROUP BY", table(("function", "result", "meaning"), beside)]
     parts.append("## Not supported")
     without = ", ".join(code(name) for name, instead in sorted(UNSUPPORTED.items()) if not instead)
     parts.append(f"These functions of Flink are known and refused by name: {without}. So are these:")

@@ -197,6 +197,9 @@ class _Writer:
         (e,) = self.exprs([node.expr], node.input.schema)
         return unnest_sql(node, e, f"({self.node(node.input)})", ["o"])
 
+    def _expand(self, node: l.Expand) -> str:
+        return expand_sql(node, f"({self.node(node.input)})", ["o"])
+
     # -- two inputs ------------------------------------------------------------------------------------------------
     def _union(self, node: l.Union) -> str:
         columns = ", ".join(f"c{i}" for i in range(len(node.schema)))
@@ -222,6 +225,20 @@ class _Writer:
             f"SELECT {items}, coalesce(l.o, r.o) AS o FROM ({self.node(node.left)}) l "
             f"{kind} JOIN ({self.node(node.right)}) r ON {condition}"
         )
+
+
+def expand_sql(node: l.Expand, source: str, extra: Sequence[str]) -> str:
+    """SQL of a row once per grouping set; ``extra`` columns pass through."""
+    width = len(node.input.schema)
+    columns = [f"c{i}" for i in range(width)]
+    for k in node.keys:
+        ids = [str(n) for kept, n in zip(node.sets, node.ids, strict=True) if k in kept]
+        if len(ids) < len(node.ids):
+            columns[k] = f"CASE WHEN e IN ({', '.join(ids)}) THEN c{k} END"
+    items = [f"{e} AS c{i}" for i, e in enumerate(columns)]
+    numbers = ", ".join(f"{n}::BIGINT" for n in node.ids)
+    each = f"SELECT *, unnest([{numbers}]) AS e FROM {source}"
+    return f"SELECT {', '.join([*items, f'e AS c{width}', *extra])} FROM ({each})"
 
 
 def unnest_sql(node: l.Unnest, collection: str, source: str, extra: Sequence[str]) -> str:

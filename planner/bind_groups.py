@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from streamsql.datatypes import DataType
-from streamsql.errors import UnsupportedError, ValidationError
+from streamsql.errors import ValidationError
 from streamsql.schema import Field, Schema
 
+from .bind_group_window import PART_FUNCTIONS, GroupWindow, is_group_window, place
+from .bind_grouping_sets import (
+    SET_COLUMN,
+    SET_FUNCTIONS,
+    GroupingRef,
+    SetGroups,
+    bind_set_function,
+    grouping_sets,
+)
 from .bind_nodes import project
 from .expression_binder import ExpressionBinder
 from .expressions import AggregateCall, Expr, InputRef, SortKey, is_constant, sql_text
@@ -82,24 +91,23 @@ class GroupBinder:
         self.names: dict[int, str] = {}
         self.keys: list[Expr] = []
         self.calls: list[AggregateCall] = []
+        self.window: GroupWindow | None = None
         group = select.args.get("group")
         plain = binder.expressions(scope)
-        for item in group.expressions if group is not None else []:
-            self.keys += [k for k in self._key(plain, item) if k not in self.keys]
+        items = group.expressions if group is not None else []
+        self._sets = grouping_sets(binder, items, lambda item: self._positions(self._key(plain, item)))
+
+    def _positions(self, keys: list[Expr]) -> list[int]:
+        """Where the keys stand among all of them; new ones go to the end."""
+        self.keys += [k for n, k in enumerate(keys) if k not in self.keys and k not in keys[:n]]
+        return [self.keys.index(k) for k in keys]
 
     def _key(self, plain: ExpressionBinder, item: exp.Expr) -> list[Expr]:
-        if isinstance(item, exp.GroupingSets | exp.Rollup | exp.Cube):
-            raise UnsupportedError(
-                f"{item.key.upper()} is not supported yet", position=self.binder.position(item)
-            )
-        if isinstance(item, exp.Anonymous) and item.name.upper() in ("TUMBLE", "HOP", "SESSION"):
-            name = item.name.upper()
-            raise UnsupportedError(
-                f"the group window GROUP BY {name}(…) is not supported yet",
-                hint=f"use the table function: FROM TABLE({name}(TABLE t, DESCRIPTOR(ts), …)) "
-                "GROUP BY window_start, window_end",
-                position=self.binder.position(item),
-            )
+        if isinstance(item, exp.Anonymous) and is_group_window(item):
+            if self.window is not None:
+                raise self.binder.error(item, "GROUP BY takes one window")
+            self.window = GroupWindow(self.binder, plain, self.source, item)
+            return [self.window.column(0), self.window.column(1)]
         if isinstance(item, exp.Tuple):
             return [k for inner in item.expressions for k in self._key(plain, inner)]
         if isinstance(item, exp.Paren) and isinstance(item.this, exp.Tuple):
@@ -110,6 +118,20 @@ class GroupBinder:
             )
         return [plain.bind(item)]
 
+    def special(self, plain: ExpressionBinder, node: exp.Anonymous) -> Expr | None:
+        """GROUPING(a), TUMBLE_START(ts, …) and their like; None for all other calls."""
+        name = node.name.upper()
+        if name in SET_FUNCTIONS:
+            return bind_set_function(plain, node, self.keys)
+        if self.window is None or name not in PART_FUNCTIONS:
+            return None
+        column = self.window.column(self.window.part(plain, node))
+        if column not in self.keys:  # the time of a window is grouped by where it is selected
+            self.keys.append(column)
+            start, time = self.keys.index(self.window.column(0)), len(self.keys) - 1
+            self._sets = [s | {time} if start in s else s for s in self._sets]
+        return column
+
     def collect(self, call: AggregateCall, node: exp.Expr) -> Expr:
         """A placeholder for an aggregate; equal calls are computed once."""
         if call.function.kind == "window":
@@ -117,51 +139,71 @@ class GroupBinder:
         if call not in self.calls:
             self.calls.append(call)
         i = self.calls.index(call)
-        nullable = call.type.nullable or (not self.keys and call.function.name != "COUNT")
-        return AggregateRef(i, call.type.with_nullable(nullable), sql_text(call))
+        return AggregateRef(i, self._type(call), sql_text(call))
+
+    def _type(self, call: AggregateCall) -> DataType:
+        """Over everything there may be no row, and then only COUNT has a value."""
+        whole = frozenset[int]() in self._sets and call.function.name != "COUNT"
+        return call.type.with_nullable(call.type.nullable or whole)
 
     def build(self) -> LogicalNode:
         """Aggregate over a projection of the keys and the aggregates' arguments."""
+        source, keys, calls = self.source, self.keys, self.calls
+        if self.window is not None:
+            windowed = self.window.windowed(keys)
+            width = len(windowed.input.schema)
+            source, keys = windowed, [place(k, width) for k in keys]
+            calls = [c.map_inputs(lambda e: place(e, width)) for c in calls]
+        groups = SetGroups(self._sets, len(keys)) if len(self._sets) > 1 else None
         exprs: list[Expr] = []
         names: list[str] = []
 
-        def column(e: Expr, prefer: str) -> Expr:
-            if e not in exprs:
+        def column(e: Expr, prefer: str, first: int = 0) -> Expr:
+            if e not in exprs[first:]:
                 exprs.append(e)
                 base = e.name if isinstance(e, InputRef) else prefer
                 names.append(base if base not in names else f"{base}${len(names)}")
-            i = exprs.index(e)
+            i = exprs.index(e, first)
             return InputRef(i, names[i], e.type)
 
-        keys = [column(k, f"$g{i}") for i, k in enumerate(self.keys)]
-        key_columns = [k.index for k in keys if isinstance(k, InputRef)]
+        key_refs = [column(k, f"$g{i}") for i, k in enumerate(keys)]
+        key_columns = [k.index for k in key_refs if isinstance(k, InputRef)]
+        # a grouping set makes keys NULL, so arguments are columns of their own
+        first = len(exprs) if groups is not None else 0
         calls = [
-            c.map_inputs(lambda e: e if is_constant(e) else column(e, f"$f{len(names)}")) for c in self.calls
+            c.map_inputs(lambda e: e if is_constant(e) else column(e, f"$f{len(names)}", first))
+            for c in calls
         ]
-        base = project(self.source, exprs, names) if exprs else self.source
+        base = project(source, exprs, names) if exprs else source
+        fields = self._call_fields({base.schema[k].name for k in key_columns} | {SET_COLUMN})
+        if groups is not None:
+            return groups.build(base, key_columns, calls, fields)
         windows = window_columns(base)
         roles = {windows[k].role for k in key_columns if k in windows}
-        fields = []
+        key_fields = []
         for k in key_columns:
             keeps_time = {"start", "end"} <= roles and k in windows and windows[k].role == "time"
-            fields.append(replace(base.schema[k], time=base.schema[k].time if keeps_time else None))
-        taken = {f.name for f in fields}
-        for i, c in enumerate(calls):
+            key_fields.append(replace(base.schema[k], time=base.schema[k].time if keeps_time else None))
+        return Aggregate(Schema((*key_fields, *fields)), base, tuple(key_columns), tuple(calls))
+
+    def _call_fields(self, taken: set[str]) -> list[Field]:
+        fields = []
+        for i, c in enumerate(self.calls):
             name = self.names.get(i, f"EXPR${i}")
             name = name if name not in taken else f"{name}${i}"
             taken.add(name)
-            nullable = c.type.nullable or (not keys and c.function.name != "COUNT")
-            fields.append(Field(name, c.type.with_nullable(nullable)))
-        return Aggregate(Schema(tuple(fields)), base, tuple(key_columns), tuple(calls))
+            fields.append(Field(name, self._type(c)))
+        return fields
 
     def rewrite(self, expr: Expr) -> Expr:
         """``expr`` over the Aggregate's output. Raises ValidationError for a column that is not grouped by."""
         if expr in self.keys:
             return InputRef(self.keys.index(expr), expr.text(), expr.type)
         if isinstance(expr, AggregateRef):
-            return InputRef(
-                len(self.keys) + expr.index, self.names.get(expr.index, f"EXPR${expr.index}"), expr.type
-            )
+            first = len(self.keys) + (len(self._sets) > 1)
+            return InputRef(first + expr.index, self.names.get(expr.index, f"EXPR${expr.index}"), expr.type)
+        if isinstance(expr, GroupingRef):
+            return SetGroups(self._sets, len(self.keys)).value(expr, self.binder.context.functions)
         if isinstance(expr, OverRef):
             return expr
         if isinstance(expr, InputRef):
@@ -300,6 +342,9 @@ class _SelectExpressions(ExpressionBinder):
         if self._owner.grouped is None:
             return super().on_aggregate(call, node)
         return self._owner.grouped.collect(call, node)
+
+    def on_call(self, node: exp.Anonymous) -> Expr | None:
+        return None if self._owner.grouped is None else self._owner.grouped.special(self, node)
 
     def on_over(self, node: exp.Expr) -> Expr:
         assert isinstance(node, exp.Window)

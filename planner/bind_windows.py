@@ -41,11 +41,11 @@ def bind_window(binder: QueryBinder, call: exp.Anonymous, kind: str) -> LogicalN
     source, partition_by = _data(binder, arguments["DATA"], kind)
     time = _time_column(binder, source, arguments["TIMECOL"])
     lengths = {
-        n: _milliseconds(binder, arguments[n], n) for n in WINDOW_FUNCTIONS[kind].names if n in arguments
+        n: milliseconds(binder, arguments[n], n) for n in WINDOW_FUNCTIONS[kind].names if n in arguments
     }
     size = lengths.get("SIZE", lengths.get("GAP", 0))
     step = lengths.get("SLIDE", lengths.get("STEP", 0))
-    _check_lengths(binder, call, kind, size, step)
+    check_lengths(binder, call, kind, size, step)
     field = source.schema[time]
     proctime = field.time == PROCTIME
     zone = binder.context.time_zone if field.type.root is Root.TIMESTAMP_LTZ else "UTC"
@@ -121,7 +121,8 @@ def _time_column(binder: QueryBinder, source: LogicalNode, argument: exp.Expr) -
     return i
 
 
-def _milliseconds(binder: QueryBinder, argument: exp.Expr, name: str) -> int:
+def milliseconds(binder: QueryBinder, argument: exp.Expr, name: str) -> int:
+    """The length that a constant interval stands for. Raises ValidationError for anything else."""
     value = interval_ms(argument)
     if value is None:
         raise binder.error(argument, f"{name} expects a constant interval such as INTERVAL '10' SECOND")
@@ -130,7 +131,8 @@ def _milliseconds(binder: QueryBinder, argument: exp.Expr, name: str) -> int:
     return value
 
 
-def _check_lengths(binder: QueryBinder, call: exp.Anonymous, kind: str, size: int, step: int) -> None:
+def check_lengths(binder: QueryBinder, call: exp.Anonymous, kind: str, size: int, step: int) -> None:
+    """Raises ValidationError for a size that its steps do not fill."""
     if kind == "HOP" and size % step:
         raise binder.error(call, f"HOP: the size ({size} ms) must be a multiple of the slide ({step} ms)")
     if kind == "CUMULATE" and size % step:

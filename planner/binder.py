@@ -18,6 +18,7 @@ from streamsql.errors import Position, StreamSqlError, UnsupportedError, Validat
 from streamsql.schema import Field, Schema
 
 from .bind_from import bind_from, refuse_hints
+from .bind_grouping_sets import has_sets, optional_scope
 from .bind_groups import GroupBinder, OverBinder, has_aggregate
 from .bind_nodes import cast, cast_to, project, refs, untimed
 from .bind_table import bind_table
@@ -190,6 +191,8 @@ class QueryBinder:
         if where is not None:
             condition = self.condition(scope, where.this, "WHERE")
             source = Filter(source.schema, source, condition)
+        if has_sets(select):
+            scope = optional_scope(scope)
         items = self._items(select, scope)
         grouped = GroupBinder(self, select, source, scope) if self._is_grouped(select) else None
         over = OverBinder(self, select, source, scope, grouped)

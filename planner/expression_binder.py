@@ -92,6 +92,10 @@ class ExpressionBinder:
             hint="aggregate in SELECT, HAVING or ORDER BY",
         )
 
+    def on_call(self, node: exp.Anonymous) -> Expr | None:
+        """A call that means something only in the query around it, such as GROUPING(a); None for all others."""
+        return None
+
     def on_over(self, node: exp.Expr) -> Expr:
         """A window function: refused unless the relational binder collects it."""
         raise self.error(
@@ -254,6 +258,9 @@ class ExpressionBinder:
 
     def _anonymous(self, node: exp.Expr) -> Expr:
         name = node.name
+        found = self.on_call(node) if isinstance(node, exp.Anonymous) else None
+        if found is not None:
+            return found
         if self.functions.aggregate(name) is not None:
             return self._aggregate(node)
         special = bind_calls.special(self, node)

@@ -197,6 +197,31 @@ class Aggregate(_Unary):
 
 
 @dataclass(frozen=True, eq=False)
+class Expand(_Unary):
+    """Each row once per grouping set: the columns ``keys`` that are not in the set are NULL, the others stay.
+
+    A last column holds the number of the set, from ``ids``. ``sets``: the columns of ``keys`` that each set keeps.
+    """
+
+    keys: tuple[int, ...]
+    sets: tuple[tuple[int, ...], ...]
+    ids: tuple[int, ...]
+
+    def describe(self) -> str:
+        return f"Expand(projects=[{self.projects()}])"
+
+    def projects(self) -> str:
+        """The projection of each set as text."""
+
+        def project(kept: tuple[int, ...], number: int) -> str:
+            absent = set(self.keys) - set(kept)
+            items = [f"null AS {n}" if i in absent else n for i, n in enumerate(self.input.schema.names)]
+            return "{" + ", ".join([*items, f"{number} AS {self.schema.names[-1]}"]) + "}"
+
+        return ", ".join(project(kept, n) for kept, n in zip(self.sets, self.ids, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
 class Union(LogicalNode):
     """UNION ALL of inputs with equal column types."""
 
@@ -285,6 +310,34 @@ class OverCall:
     partition: tuple[Expr, ...]
     order: tuple[SortKey, ...]
     frame: str = ""
+
+    @property
+    def inputs(self) -> tuple[Expr, ...]:
+        """Every scalar expression below: those of the call, the partition, the order."""
+        return (*self.call.inputs, *self.partition, *(k.expr for k in self.order))
+
+    def map_inputs(self, fn: Callable[[Expr], Expr]) -> OverCall:
+        """The same call with ``fn`` applied to each scalar expression below."""
+        order = tuple(replace(k, expr=fn(k.expr)) for k in self.order)
+        call = self.call.map_inputs(fn)
+        return replace(self, call=call, partition=tuple(fn(e) for e in self.partition), order=order)
+
+    def arrival(self, schema: Schema, column: str) -> str:
+        """The last sort key, over the order of arrival, where it matters which of equal rows comes first.
+
+        Of rows with the same time the one that arrives later is the later one, as in Flink's deduplication.
+        """
+        by_place = self.call.function.name in ("ROW_NUMBER", "NTILE", "LAG", "LEAD")
+        ranks = self.call.function.kind == "window"
+        if not by_place and (ranks or not self.frame.startswith("ROWS")):
+            return ""
+        return f"{column} DESC" if self.newest_first(schema) else column
+
+    def newest_first(self, schema: Schema) -> bool:
+        """Whether the order is that of a time attribute alone, descending."""
+        if len(self.order) != 1 or not isinstance(self.order[0].expr, InputRef):
+            return False
+        return self.order[0].descending and schema[self.order[0].expr.index].time is not None
 
     def text(self) -> str:
         partition = ", ".join(e.text() for e in self.partition)

@@ -46,6 +46,11 @@ def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
         }
     if isinstance(node, l.Filter | l.View):
         return window_columns(node.input)
+    if isinstance(node, l.Expand):
+        # a column that some grouping set leaves out is no longer that of a window
+        kept = set(range(len(node.input.schema))) - set(node.keys)
+        kept |= set.intersection(*map(set, node.sets))
+        return {i: c for i, c in window_columns(node.input).items() if i in kept}
     if isinstance(node, l.Aggregate):
         # A window aggregate passes its window on: its rows can be grouped by the same window again.
         below = window_columns(node.input)

@@ -23,6 +23,7 @@ from streamsql.planner.sql_parts import floor_ms
 from streamsql.schema import Schema
 
 from .build_calc import Fusion, calc, changelog_normalize, correlate, union
+from .build_expand import expand
 from .build_groups import group_aggregate
 from .build_windows import window_aggregate, window_table_function
 from .connectors import create_sink, create_source
@@ -45,6 +46,7 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.GroupAggregate: group_aggregate,
     p.WindowAggregate: window_aggregate,
     p.ChangelogNormalize: changelog_normalize,
+    p.Expand: expand,
     p.Union: union,
 }
 """Who makes the operator of a node, from its plan and the Calcs fused into it."""

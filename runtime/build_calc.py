@@ -19,7 +19,7 @@ from .operators.calc import Calc, CalcConfig
 from .operators.changelog_normalize import ChangelogNormalize
 from .operators.union import Union
 
-FUSING = (p.GroupAggregate, p.WindowAggregate, p.Calc)
+FUSING = (p.GroupAggregate, p.WindowAggregate, p.Calc, p.Expand)
 """Nodes that compute the Calcs below them in their own query."""
 
 

@@ -1,6 +1,7 @@
-"""Golden plans: every statement of ``plans/plans.sql`` with its EXPLAIN CHANGELOG_MODE text (or its refusal).
+"""Golden plans: every statement of ``plans/*.sql`` with its EXPLAIN CHANGELOG_MODE text (or its refusal).
 
-``STREAMSQL_UPDATE_GOLDEN=1`` rewrites ``plans/plans.txt``; the diff is the review.
+``STREAMSQL_UPDATE_GOLDEN=1`` rewrites the ``.txt`` beside each of them; the diff is the review. ``tables.sql`` holds
+the tables.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ from streamsql import StreamSqlError, TableEnvironment
 from streamsql.planner.parsing import split_statements
 
 FOLDER = Path(__file__).parent / "plans"
-GOLDEN = FOLDER / "plans.txt"
+FILES = sorted(f for f in FOLDER.glob("*.sql") if f.name != "tables.sql")
 RULE = "=" * 100
 
 
-def statements() -> list[tuple[str, str]]:
+def statements(file: Path) -> list[tuple[str, str]]:
     """Title and statement of each case."""
-    text = (FOLDER / "plans.sql").read_text()
-    cases = [part.split("\n", 1) for part in text.split("-- title: ")[1:]]
+    cases = [part.split("\n", 1) for part in file.read_text().split("-- title: ")[1:]]
     return [(title, sql.strip().removesuffix(";")) for title, sql in cases]
 
 
-def golden() -> dict[str, str]:
-    if not GOLDEN.exists():
+CASES = [(f, title, sql) for f in FILES for title, sql in statements(f)]
+
+
+def golden(file: Path) -> dict[str, str]:
+    if not file.with_suffix(".txt").exists():
         return {}
-    parts = GOLDEN.read_text().split(RULE + "\n")
+    parts = file.with_suffix(".txt").read_text().split(RULE + "\n")
     return dict(part.split("\n", 1) for part in parts if part.strip())
 
 
@@ -50,18 +53,19 @@ def explained(env: TableEnvironment, sql: str) -> str:
     return sections.replace("== Optimized Execution Plan ==", "== Execution ==")
 
 
-@pytest.mark.parametrize(("title", "sql"), statements(), ids=[t for t, _ in statements()])
-def test_plan(env: TableEnvironment, title: str, sql: str) -> None:
+@pytest.mark.parametrize(("file", "title", "sql"), CASES, ids=[t for _, t, _ in CASES])
+def test_plan(env: TableEnvironment, file: Path, title: str, sql: str) -> None:
     found = explained(env, sql)
     assert found == explained(env, sql), "planning twice gives the same text"
     if os.environ.get("STREAMSQL_UPDATE_GOLDEN"):
-        kept = {t: golden().get(t, "") for t, _ in statements()} | {title: f"{sql}\n\n{found}"}
-        GOLDEN.write_text("".join(f"{RULE}\n{t}\n{text}" for t, text in kept.items()))
-    assert golden().get(title) == f"{sql}\n\n{found}"
+        kept = {t: golden(file).get(t, "") for t, _ in statements(file)} | {title: f"{sql}\n\n{found}"}
+        file.with_suffix(".txt").write_text("".join(f"{RULE}\n{t}\n{text}" for t, text in kept.items()))
+    assert golden(file).get(title) == f"{sql}\n\n{found}"
 
 
 def test_every_golden_has_its_statement() -> None:
-    assert list(golden()) == [t for t, _ in statements()]
+    for file in FILES:
+        assert list(golden(file)) == [t for t, _ in statements(file)]
 
 
 def test_verbose_shows_the_plan_per_rule(env: TableEnvironment) -> None:

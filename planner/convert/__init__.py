@@ -13,6 +13,7 @@ from .. import physical as p
 from .calc import calc, unnest
 from .converter import Converter, Handler
 from .converter import PhysicalOptions as PhysicalOptions
+from .expand import expand
 from .groups import aggregate
 from .sets import union
 from .sinks import collect, sink
@@ -29,6 +30,7 @@ HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
     l.Unnest: unnest,
     l.WindowTable: window_table,
     l.Aggregate: aggregate,
+    l.Expand: expand,
     l.Union: union,
     l.Sink: sink,
     l.Collect: collect,

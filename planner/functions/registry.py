@@ -42,7 +42,6 @@ _BITMAPS = (
     "BITMAP_TO_BYTES BITMAP_TO_STRING BITMAP_AND_AGG BITMAP_AND_CARDINALITY_AGG BITMAP_OR_AGG "
     "BITMAP_OR_CARDINALITY_AGG BITMAP_XOR_AGG BITMAP_XOR_CARDINALITY_AGG BITMAP_BUILD_AGG BITMAP_BUILD_CARDINALITY_AGG"
 )
-_WINDOW_PARTS = {"START": "start", "END": "end", "ROWTIME": "time", "PROCTIME": "time"}
 
 UNSUPPORTED: dict[str, str] = {
     # Flink's functions that are refused by name, with the remedy if there is one
@@ -58,17 +57,44 @@ UNSUPPORTED: dict[str, str] = {
     "OBJECT_OF": "use ROW",
     "OBJECT_UPDATE": "use ROW",
     "CURRENT_DATABASE": "",
-    "GROUP_ID": "",
-    "GROUPING": "",
-    "GROUPING_ID": "",
     "SOURCE_WATERMARK": "declare WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
     "MATCH_ROWTIME": "",
     "MATCH_PROCTIME": "",
     **dict.fromkeys(_BITMAPS.split(), ""),
+}
+
+_ARGUMENTS = {"TUMBLE": "time, size", "HOP": "time, slide, size", "SESSION": "time, gap"}
+_PARTS = {
+    "START": ("TIMESTAMP(3)", "the start of the window"),
+    "END": ("TIMESTAMP(3)", "the end of the window; no row of it is that late"),
+    "ROWTIME": ("TIMESTAMP(3)", "the last millisecond of the window, an event time to group by again"),
+    "PROCTIME": ("TIMESTAMP_LTZ(3)", "a processing time to group by again"),
+}
+
+GROUP_FUNCTIONS: dict[str, tuple[str, str, str, str]] = {
+    # what stands only beside a GROUP BY: the clause it belongs to, then usage, result and meaning
+    "GROUPING": (
+        "GROUP BY",
+        "GROUPING(key)",
+        "BIGINT",
+        "1 where the grouping set leaves the key out, else 0",
+    ),
+    "GROUPING_ID": (
+        "GROUP BY",
+        "GROUPING_ID(key, ...)",
+        "BIGINT",
+        "GROUPING of each key as a bit, that of the last key the lowest",
+    ),
+    "GROUP_ID": (
+        "GROUP BY",
+        "GROUP_ID()",
+        "BIGINT",
+        "how often the same grouping set stands before this one",
+    ),
     **{
-        f"{window}_{part}": f"use the table function {window} and its column window_{column}"
-        for window in ("TUMBLE", "HOP", "SESSION")
-        for part, column in _WINDOW_PARTS.items()
+        f"{window}_{part}": (f"GROUP BY {window}(…)", f"{window}_{part}({arguments})", result, meaning)
+        for window, arguments in _ARGUMENTS.items()
+        for part, (result, meaning) in _PARTS.items()
     },
 }
 
@@ -138,11 +164,14 @@ class FunctionRegistry:
     def names(self) -> list[str]:
         """Names that can be called, for completion, SHOW FUNCTIONS and did-you-mean."""
         callable_ = {n for n in self._scalars if n.replace("_", "").isalnum()}
-        return sorted(callable_ | set(self._aggregates))
+        return sorted(callable_ | set(self._aggregates) | set(GROUP_FUNCTIONS))
 
     def unknown(self, name: str) -> ValidationError:
         """The error for a name that is no function here: unsupported by name, or unknown with a suggestion."""
         key = name.upper()
+        if key in GROUP_FUNCTIONS:
+            clause = GROUP_FUNCTIONS[key][0]
+            return ValidationError(f"{key} stands in SELECT, HAVING or ORDER BY of a query with {clause}")
         if key in UNSUPPORTED:
             hint = UNSUPPORTED[key] or None
             return UnsupportedError(f"function {key} is Flink's but not supported yet", hint=hint)

@@ -10,6 +10,7 @@ from .base import PhysicalNode as PhysicalNode
 from .base import PhysicalPlan as PhysicalPlan
 from .calc import Calc as Calc
 from .calc import Correlate as Correlate
+from .expand import Expand as Expand
 from .groups import GroupAggregate as GroupAggregate
 from .sets import Union as Union
 from .sinks import Collect as Collect

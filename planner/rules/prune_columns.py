@@ -13,7 +13,18 @@ from dataclasses import replace
 from streamsql.schema import Schema
 
 from ..expressions import Expr, input_refs, remap
-from ..logical import Aggregate, Filter, LogicalNode, Project, Scan, Unnest, View, Watermark, WindowTable
+from ..logical import (
+    Aggregate,
+    Expand,
+    Filter,
+    LogicalNode,
+    Project,
+    Scan,
+    Unnest,
+    View,
+    Watermark,
+    WindowTable,
+)
 
 Mapping = dict[int, int]
 Roots = tuple[LogicalNode, ...]
@@ -85,6 +96,14 @@ def _prune(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[Logical
             return narrowed, {i: i for i in range(len(node.schema))}
         case Unnest():
             return _prune_unnest(node, needed, wanted)
+        case Over():
+            return _prune_over(node, needed, wanted)
+        case Sort():
+            below, moved = _prune(node.input, needed | _used(k.expr for k in node.keys), wanted)
+            keys = tuple(replace(k, expr=remap(k.expr, moved)) for k in node.keys)
+            return replace(node, schema=below.schema, input=below, keys=keys), moved
+        case Expand():
+            return _prune_expand(node, needed, wanted)
         case View():
             # a view is asked for by name: all its columns stay
             return _keep_all(node, wanted)
@@ -132,6 +151,33 @@ def _prune_unnest(node: Unnest, needed: set[int], wanted: Wanted) -> tuple[Logic
     mapping = dict(moved) | {i: i - width + new_width for i in range(width, len(node.schema))}
     schema = Schema((*below.schema, *node.schema.fields[width:]))
     return replace(node, schema=schema, input=below, expr=remap(node.expr, moved)), mapping
+
+
+def _prune_expand(node: Expand, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
+    width = len(node.input.schema)
+    below, moved = _prune(node.input, {i for i in needed if i < width} | set(node.keys), wanted)
+    fields = list(below.schema)
+    for k in node.keys:
+        fields[moved[k]] = node.schema[k]
+    narrowed = replace(
+        node,
+        schema=Schema((*fields, node.schema[width])),
+        input=below,
+        keys=tuple(moved[k] for k in node.keys),
+        sets=tuple(tuple(moved[k] for k in kept) for kept in node.sets),
+    )
+    return narrowed, dict(moved) | {width: len(below.schema)}
+
+
+def _prune_over(node: Over, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
+    width = len(node.input.schema)
+    read = _used(e for c in node.calls for e in c.inputs)
+    below, moved = _prune(node.input, {i for i in needed if i < width} | read, wanted)
+    new_width = len(below.schema)
+    calls = tuple(c.map_inputs(lambda e: remap(e, moved)) for c in node.calls)
+    mapping = dict(moved) | {i: i - width + new_width for i in range(width, len(node.schema))}
+    schema = Schema((*below.schema, *node.schema.fields[width:]))
+    return replace(node, schema=schema, input=below, calls=calls), mapping
 
 
 def _keep_all(node: LogicalNode, wanted: Wanted) -> tuple[LogicalNode, Mapping]:

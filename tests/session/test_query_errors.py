@@ -1,4 +1,4 @@
-"""Wrong queries and inserts, each with the whole message, in ``tests/errors/queries.txt``.
+"""Wrong queries and inserts, each with the whole message, in ``tests/errors/queries*.txt``.
 
 ``STREAMSQL_UPDATE_GOLDEN=1`` writes the messages anew; read the difference before you commit it.
 """
@@ -15,14 +15,14 @@ from streamsql import StreamSqlError, TableEnvironment
 from streamsql.planner.parsing import split_statements
 
 FOLDER = Path(__file__).parents[1]
-FILE = FOLDER / "errors" / "queries.txt"
+FILES = sorted((FOLDER / "errors").glob("queries*.txt"))
 ARROW = "\n=>\n"
 RULE = "\n\n" + "-" * 80 + "\n\n"
 
 
-def cases() -> list[tuple[str, str]]:
+def cases(file: Path) -> list[tuple[str, str]]:
     """Pairs of a statement and the message it fails with."""
-    blocks = FILE.read_text().removesuffix("\n").split(RULE)
+    blocks = file.read_text().removesuffix("\n").split(RULE)
     return [tuple(b.partition(ARROW)[::2]) for b in blocks]  # type: ignore[misc]
 
 
@@ -34,13 +34,18 @@ def env() -> Iterator[TableEnvironment]:
         yield made
 
 
-@pytest.mark.parametrize(("sql", "expected"), cases(), ids=lambda text: " ".join(text.split())[:60])
-def test_message(env: TableEnvironment, sql: str, expected: str) -> None:
+CASES = [(f, sql, expected) for f in FILES for sql, expected in cases(f)]
+
+
+@pytest.mark.parametrize(
+    ("file", "sql", "expected"), CASES, ids=[" ".join(sql.split())[:60] for _, sql, _ in CASES]
+)
+def test_message(env: TableEnvironment, file: Path, sql: str, expected: str) -> None:
     with pytest.raises(StreamSqlError) as raised:
         env.execute_sql(sql)
     found = f"{type(raised.value).__name__}: {raised.value}"
     if os.environ.get("STREAMSQL_UPDATE_GOLDEN") == "1":
-        changed = [(s, found if s == sql else e) for s, e in cases()]
-        FILE.write_text(RULE.join(f"{s}{ARROW}{e}" for s, e in changed) + "\n")
+        changed = [(s, found if s == sql else e) for s, e in cases(file)]
+        file.write_text(RULE.join(f"{s}{ARROW}{e}" for s, e in changed) + "\n")
     else:
         assert found == expected

@@ -16,7 +16,7 @@ from streamsql.planner.expression_binder import EmptyScope, ExpressionBinder
 from streamsql.planner.expressions import Literal, is_deterministic
 from streamsql.planner.functions import FunctionRegistry, user_scalar
 from streamsql.planner.functions.base import AggregateDef, FunctionDef
-from streamsql.planner.functions.registry import AGGREGATES, SCALARS, UNSUPPORTED
+from streamsql.planner.functions.registry import AGGREGATES, GROUP_FUNCTIONS, SCALARS, UNSUPPORTED
 from streamsql.planner.parsing import parse_expression
 from streamsql.schema import Schema
 
@@ -58,6 +58,7 @@ def test_every_function_of_flink_is_there_or_refused_by_name() -> None:
     known = set(REGISTRY.names())
     assert [n for n in FLINK.split() if n not in known and n not in UNSUPPORTED] == []
     assert [n for n in UNSUPPORTED if n in known] == []
+    assert set(GROUP_FUNCTIONS) <= known
 
 
 def test_names_are_told_apart() -> None:
