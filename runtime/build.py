@@ -25,6 +25,7 @@ from streamsql.schema import Schema
 from .build_calc import Fusion, calc, changelog_normalize, correlate, union
 from .build_expand import expand
 from .build_groups import group_aggregate
+from .build_sets import set_operation
 from .build_windows import window_aggregate, window_table_function
 from .connectors import create_sink, create_source
 from .connectors.base import SinkContext, SourceContext
@@ -48,6 +49,7 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.ChangelogNormalize: changelog_normalize,
     p.Expand: expand,
     p.Union: union,
+    p.SetOperation: set_operation,
 }
 """Who makes the operator of a node, from its plan and the Calcs fused into it."""
 

@@ -15,7 +15,7 @@ from .converter import Converter, Handler
 from .converter import PhysicalOptions as PhysicalOptions
 from .expand import expand
 from .groups import aggregate
-from .sets import union
+from .sets import set_operation, union
 from .sinks import collect, sink
 from .sources import scan, values, view, watermark
 from .windows import window_table
@@ -32,6 +32,7 @@ HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
     l.Aggregate: aggregate,
     l.Expand: expand,
     l.Union: union,
+    l.SetOperation: set_operation,
     l.Sink: sink,
     l.Collect: collect,
 }

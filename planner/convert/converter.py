@@ -56,5 +56,4 @@ _REFUSED: dict[type[l.LogicalNode], str] = {
     l.Join: "a join in a streaming query",
     l.Sort: "ORDER BY or LIMIT in a streaming query",
     l.Over: "an OVER aggregate in a streaming query",
-    l.SetOperation: "INTERSECT or EXCEPT in a streaming query",
 }

@@ -17,3 +17,16 @@ def union(node: l.Union, c: Converter) -> p.PhysicalNode:
         inputs=inputs,
         mode=ChangelogMode.RETRACT if updating else ChangelogMode.INSERT_ONLY,
     )
+
+
+def set_operation(node: l.SetOperation, c: Converter) -> p.PhysicalNode:
+    inputs = (c.convert(node.left), c.convert(node.right))
+    grows = node.kind == "Intersect" and not any(i.updating for i in inputs)
+    return p.SetOperation(
+        schema=node.schema,
+        inputs=inputs,
+        mode=ChangelogMode.INSERT_ONLY if grows else ChangelogMode.RETRACT,
+        upsert_key=None if node.all else tuple(range(len(node.schema))),
+        kind=node.kind,
+        all=node.all,
+    )

@@ -12,6 +12,7 @@ from .calc import Calc as Calc
 from .calc import Correlate as Correlate
 from .expand import Expand as Expand
 from .groups import GroupAggregate as GroupAggregate
+from .sets import SetOperation as SetOperation
 from .sets import Union as Union
 from .sinks import Collect as Collect
 from .sinks import Sink as Sink

@@ -15,3 +15,9 @@ SELECT player, TUMBLE_START(`time`, INTERVAL '10' SECOND) AS ws, COUNT(*) AS n F
 
 -- title: the older form of a session, with its time
 SELECT UPPER(player) AS p, SESSION_ROWTIME(`time`, INTERVAL '10' SECOND) AS rt FROM orders WHERE shares > 1 GROUP BY UPPER(player), SESSION(`time`, INTERVAL '10' SECOND);
+
+-- title: intersect of insertions takes nothing back
+SELECT id FROM orders WHERE shares > 1 INTERSECT SELECT id FROM orders WHERE part = 1;
+
+-- title: except is an update
+SELECT team FROM changes EXCEPT ALL SELECT team FROM players;
