@@ -158,7 +158,7 @@ class _Writer:
         items = [f"c{i}" for i in range(len(schema))]
         for n, over in enumerate(node.calls):
             partition = ", ".join(self.exprs(over.partition, schema))
-            order = self._sort_keys(over.order, schema)
+            order = ", ".join(x for x in (self._sort_keys(over.order, schema), over.arrival(schema, "o")) if x)
             clause = " ".join(
                 x
                 for x in (

@@ -104,6 +104,16 @@ class Graph:
         timers = [t for v in self.vertices if (t := v.operator.next_timer_ms()) is not None]
         return min(timers, default=None)
 
+    def satisfied(self) -> bool:
+        """Whether nothing that may still come changes any result: all that reads the sources needs no more."""
+        done: list[bool] = []
+        for vertex in self.vertices:
+            below = bool(vertex.inputs) and all(i >= 0 and done[i] for i in vertex.inputs)
+            done.append(below or vertex.operator.satisfied)
+        read = {i for v in self.vertices for i in v.inputs}
+        ends = [i for i in range(len(done)) if i not in read]
+        return bool(ends) and all(done[i] for i in ends)
+
     def close(self) -> None:
         for vertex in self.vertices:
             vertex.operator.close()

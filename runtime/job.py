@@ -271,7 +271,7 @@ class Job:
             if self._full or (rows and len(plan.sources) > 1):
                 self._woken = True  # more is probably waiting
             self._rate.observe(sum(s.records_in for s in plan.sources))
-            if all(s.finished for s in plan.sources):
+            if all(s.finished for s in plan.sources) or plan.graph.satisfied():
                 return "FINISHED"
 
     def _await_work(self, plan: JobPlan, last: float) -> None:

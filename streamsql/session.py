@@ -226,6 +226,7 @@ class TableEnvironment:
         return PhysicalOptions(
             early_fire=bool(self.config.get("table.exec.emit.early-fire.enabled")),
             time_zone=self.config.get("table.local-time-zone"),
+            ends=lambda scan: is_bounded(scan.table, scan.options),
         )
 
     def _build_options(self, *, bounded: bool = False) -> BuildOptions:

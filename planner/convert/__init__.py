@@ -10,11 +10,12 @@ from collections.abc import Mapping
 
 from .. import logical as l
 from .. import physical as p
-from .calc import calc, unnest
+from .calc import unnest
 from .converter import Converter, Handler
 from .converter import PhysicalOptions as PhysicalOptions
 from .expand import expand
 from .groups import aggregate
+from .ranks import calc_or_top_n, sort
 from .sets import set_operation, union
 from .sinks import collect, sink
 from .sources import scan, values, view, watermark
@@ -25,11 +26,12 @@ HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
     l.Values: values,
     l.Watermark: watermark,
     l.View: view,
-    l.Project: calc,
-    l.Filter: calc,
+    l.Project: calc_or_top_n,
+    l.Filter: calc_or_top_n,
     l.Unnest: unnest,
     l.WindowTable: window_table,
     l.Aggregate: aggregate,
+    l.Sort: sort,
     l.Expand: expand,
     l.Union: union,
     l.SetOperation: set_operation,

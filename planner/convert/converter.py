@@ -17,10 +17,20 @@ Handler = Callable[[Any, "Converter"], p.PhysicalNode]
 
 @dataclass(frozen=True)
 class PhysicalOptions:
-    """Session options that choose operators. ``early_fire``: window aggregates emit as they change."""
+    """Session options that choose operators. ``early_fire``: window aggregates emit as they change.
+
+    ``ends``: whether a scan ends by itself.
+    """
 
     early_fire: bool = False
     time_zone: str = "UTC"
+    ends: Callable[[l.Scan], bool] = lambda scan: False
+
+    def is_bounded(self, node: l.LogicalNode) -> bool:
+        """Whether all that ``node`` reads ends."""
+        if isinstance(node, l.Scan):
+            return self.ends(node)
+        return all(self.is_bounded(i) for i in node.inputs)
 
 
 class Converter:
@@ -54,6 +64,5 @@ class Converter:
 
 _REFUSED: dict[type[l.LogicalNode], str] = {
     l.Join: "a join in a streaming query",
-    l.Sort: "ORDER BY or LIMIT in a streaming query",
     l.Over: "an OVER aggregate in a streaming query",
 }

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from streamsql.schema import Schema
 
+from .. import logical as l
 from ..expressions import Expr, input_refs, remap
 from ..logical import (
     Aggregate,
@@ -96,9 +97,9 @@ def _prune(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[Logical
             return narrowed, {i: i for i in range(len(node.schema))}
         case Unnest():
             return _prune_unnest(node, needed, wanted)
-        case Over():
+        case l.Over():
             return _prune_over(node, needed, wanted)
-        case Sort():
+        case l.Sort():
             below, moved = _prune(node.input, needed | _used(k.expr for k in node.keys), wanted)
             keys = tuple(replace(k, expr=remap(k.expr, moved)) for k in node.keys)
             return replace(node, schema=below.schema, input=below, keys=keys), moved
@@ -169,7 +170,7 @@ def _prune_expand(node: Expand, needed: set[int], wanted: Wanted) -> tuple[Logic
     return narrowed, dict(moved) | {width: len(below.schema)}
 
 
-def _prune_over(node: Over, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
+def _prune_over(node: l.Over, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
     width = len(node.input.schema)
     read = _used(e for c in node.calls for e in c.inputs)
     below, moved = _prune(node.input, {i for i in needed if i < width} | read, wanted)

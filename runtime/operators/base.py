@@ -91,5 +91,10 @@ class Operator(ABC):
         """
         return None
 
+    @property
+    def satisfied(self) -> bool:
+        """Whether no input can add to what the operator has emitted: it needs no more."""
+        return False
+
     def close(self) -> None:
         """Free handles."""

@@ -1,0 +1,54 @@
+"""OVER aggregates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from streamsql.changelog import ChangelogMode
+
+from ..logical import OverCall
+from .base import PhysicalNode
+from .ranks import Order, order_text
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OverAggregate(PhysicalNode):
+    """Each row with one more column per window function.
+
+    All ``calls`` have the partition ``partition`` and, where ``time`` is given, the order ``order``. ``time``:
+    the time attribute that rows are completed by (a row is emitted once, when the watermark passes it, or at
+    once where ``proctime``); None: any order over any input, and rows change with those around them.
+    """
+
+    calls: tuple[OverCall, ...]
+    partition: tuple[int, ...]
+    order: Order
+    time: int | None = None
+    proctime: bool = False
+
+    name = "OverAggregate"
+
+    def fields(self) -> list[tuple[str, str]]:
+        source = self.inputs[0].schema
+        pairs: list[tuple[str, str]] = []
+        if self.partition:
+            pairs.append(("partitionBy", ", ".join(source[i].name for i in self.partition)))
+        frames = {c.frame for c in self.calls}
+        orders = {c.order for c in self.calls}
+        alike = len(frames) == 1 and len(orders) == 1
+        if alike and self.order:
+            pairs.append(("orderBy", order_text(self.order, source)))
+        if alike and self.calls[0].frame:
+            pairs.append(("window", self.calls[0].frame))
+        items = [*source.names]
+        width = len(self.schema) - len(self.calls)
+        for c, f in zip(self.calls, self.schema.fields[width:], strict=True):
+            items.append(f"{c.call.text() if alike else c.text()} AS {f.name}")
+        pairs.append(("select", ", ".join(items)))
+        return pairs
+
+    def settled(self, before: bool) -> PhysicalNode:
+        if self.time is not None:
+            return replace(self, mode=ChangelogMode.INSERT_ONLY)
+        keyless = self.upsert_key is None
+        return replace(self, mode=ChangelogMode.RETRACT if before or keyless else ChangelogMode.UPSERT)

@@ -1,0 +1,143 @@
+"""LIMIT, ORDER BY, Top-N and deduplication nodes to operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamsql.changelog import ChangelogMode
+from streamsql.planner import physical as p
+from streamsql.schema import Schema
+
+from .build_calc import Fusion, what
+from .engine import internal_names, internal_schema
+from .operators.base import Operator
+from .operators.changes import Emit
+from .operators.limit import Limit
+from .operators.partition_recompute import PartitionRecompute, PartitionRecomputeConfig
+from .operators.rank import TopN, TopNConfig
+from .operators.sort import FinalSort, SortConfig, TemporalSort
+
+
+def limit(node: p.Limit, _: Fusion) -> Operator:
+    """LIMIT without ORDER BY."""
+    if not node.inputs[0].updating:
+        return Limit(node.offset, node.fetch)
+    end = None if node.fetch is None else node.offset + node.fetch
+    return _recompute(node, "ROW_NUMBER", p.RankRange(node.offset + 1, end), (), (), with_rank=False)
+
+
+def sort(node: p.Sort, _: Fusion) -> Operator:
+    """ORDER BY of an input that ends."""
+    return FinalSort(_sort_config(node, node.order))
+
+
+def temporal_sort(node: p.TemporalSort, _: Fusion) -> Operator:
+    """ORDER BY a time attribute."""
+    time = node.order[0].column
+    return TemporalSort(_sort_config(node, node.order), None if node.proctime else time)
+
+
+def sort_limit(node: p.SortLimit, _: Fusion) -> Operator:
+    """ORDER BY with LIMIT."""
+    end = None if node.fetch is None else node.offset + node.fetch
+    return _ranked(node, "ROW_NUMBER", p.RankRange(node.offset + 1, end), (), node.order, with_rank=False)
+
+
+def rank(node: p.Rank, _: Fusion) -> Operator:
+    """Top-N."""
+    return _ranked(node, node.function, node.range, node.partition, node.order, with_rank=node.with_rank)
+
+
+def order_sql(order: p.Order) -> list[str]:
+    """ORDER BY items over ``c0 …``."""
+    return [
+        f"c{k.column} {'DESC' if k.descending else 'ASC'} NULLS {'FIRST' if k.nulls_first else 'LAST'}"
+        for k in order
+    ]
+
+
+def rank_sql(function: str, order: p.Order, schema: Schema, partition: Sequence[str]) -> str:
+    """The rank of a row as SQL.
+
+    Equal rows are numbered by arrival; of the same time attribute, newest first, the last to arrive is first.
+    """
+    by = order_sql(order)
+    if function == "ROW_NUMBER":
+        newest_first = len(order) == 1 and order[0].descending and schema[order[0].column].time is not None
+        by.append("i DESC" if newest_first else "i")
+    ordered = f" ORDER BY {', '.join(by)}" if by else ""
+    return f"{function.lower()}() OVER (PARTITION BY {', '.join(partition)}{ordered})"
+
+
+def is_append_only(source: p.PhysicalNode) -> bool:
+    """Whether rows only come: then those beyond the rank asked for need not be kept."""
+    return not source.updating
+
+
+def _sort_config(node: p.PhysicalNode, order: p.Order) -> SortConfig:
+    columns = ", ".join(internal_names(len(node.schema)))
+    sql = f"SELECT {columns} FROM {{input}} ORDER BY {', '.join([*order_sql(order), 'i'])}"
+    return SortConfig(sql, internal_schema(node.schema), what(node))
+
+
+def _ranked(
+    node: p.PhysicalNode,
+    function: str,
+    range_: p.RankRange,
+    partition: tuple[int, ...],
+    order: p.Order,
+    *,
+    with_rank: bool,
+) -> Operator:
+    source = node.inputs[0]
+    if not is_append_only(source) or range_.end is None:
+        return _recompute(node, function, range_, partition, order, with_rank=with_rank)
+    schema = source.schema
+    among_all = rank_sql(function, order, schema, ["g"])
+    among_old = rank_sql(function, order, schema, ["g", "old"])
+    inner = f"SELECT p, {among_all} AS r, CASE WHEN old = 1 THEN {among_old} END AS q FROM {{input}}"
+    config = TopNConfig(
+        sql=f"SELECT p, r, q FROM ({inner}) WHERE r <= {range_.end} OR q IS NOT NULL",
+        rows=internal_schema(schema),
+        keys=partition,
+        order=tuple(k.column for k in order),
+        start=range_.start,
+        end=range_.end,
+        with_rank=with_rank,
+        output=internal_schema(node.schema),
+        what=what(node),
+        emit=emit(node),
+    )
+    return TopN(config)
+
+
+def _recompute(
+    node: p.PhysicalNode,
+    function: str,
+    range_: p.RankRange,
+    partition: tuple[int, ...],
+    order: p.Order,
+    *,
+    with_rank: bool,
+) -> Operator:
+    source = node.inputs[0]
+    columns = internal_names(len(source.schema))
+    end = "" if range_.end is None else f" AND r <= {range_.end}"
+    value = rank_sql(function, order, source.schema, ["side", "g"])
+    inner = f"SELECT *, {value} AS r FROM {{input}}"
+    items = ["g", "side", *columns, *(["r"] if with_rank else [])]
+    sql = f"SELECT {', '.join(items)} FROM ({inner}) WHERE r >= {range_.start}{end} ORDER BY g, side, r, i"
+    config = PartitionRecomputeConfig(
+        sql=sql,
+        rows=internal_schema(source.schema),
+        keys=partition,
+        output=internal_schema(node.schema),
+        what=what(node),
+        emit=emit(node),
+    )
+    return PartitionRecompute(config)
+
+
+def emit(node: p.PhysicalNode) -> Emit:
+    """How the node's changes are sent."""
+    return Emit(node.upsert_key, node.mode is ChangelogMode.UPSERT)

@@ -1,0 +1,29 @@
+-- title: limit
+SELECT id FROM orders LIMIT 3;
+
+-- title: limit of a changelog
+SELECT name, score FROM players LIMIT 3;
+
+-- title: order by with limit
+SELECT id FROM orders ORDER BY price DESC LIMIT 3 OFFSET 1;
+
+-- title: order by time
+SELECT id, `time` FROM orders ORDER BY `time`, id DESC;
+
+-- title: order by processing time
+SELECT id, pt FROM orders ORDER BY pt;
+
+-- title: top n with the rank
+SELECT player, id, rn FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY player ORDER BY price DESC, id) AS rn FROM orders) WHERE rn <= 3;
+
+-- title: top n without the rank
+SELECT player, id FROM (SELECT *, RANK() OVER (PARTITION BY player ORDER BY price DESC NULLS FIRST) AS rn FROM orders) WHERE rn BETWEEN 2 AND 3 AND id > 5;
+
+-- title: top 1 is keyed by its partition
+INSERT INTO totals SELECT player, id, shares FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY player ORDER BY price) AS rn FROM orders) WHERE rn = 1;
+
+-- title: top n of groups
+SELECT player, n FROM (SELECT player, n, ROW_NUMBER() OVER (ORDER BY n DESC) AS rn FROM per_player) WHERE rn < 4;
+
+-- title: qualify
+SELECT player, price FROM orders QUALIFY ROW_NUMBER() OVER (PARTITION BY player ORDER BY price) = 2;
