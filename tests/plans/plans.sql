@@ -81,6 +81,3 @@ INSERT INTO totals SELECT CAST(n AS STRING), COUNT(*), 1 FROM per_player GROUP B
 
 -- title: joins are refused by name
 SELECT o.id, p.team FROM orders AS o JOIN players AS p ON o.player = p.name;
-
--- title: order by is refused by name
-SELECT id FROM orders ORDER BY price DESC LIMIT 3;
