@@ -4,7 +4,7 @@ In: a session, ``CREATE TABLE`` statements without WITH, rows as Python tuples. 
 rows, and AssertionErrors that show what differs.
 
 Read ``tables.py`` (a declaration becomes a table), ``values.py`` (Python values in and out), ``source.py``,
-``sink.py``, ``clock.py`` (time by hand), ``text.py`` (changelogs as text tables), ``replay.py`` and ``compare.py``
+``sink.py``, ``clock.py`` (time by hand), ``text.py`` (changelogs as text tables), ``rules.py`` and ``compare.py``
 (what a changelog must keep, equality), ``every_way.py``, ``plugin.py`` (the same as pytest fixtures). Names are
 imported when first used: pytest loads the plugin in every run.
 """
@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .clock import VirtualClock, settle
     from .every_way import Input, run_every_way
-    from .replay import ChangelogError, replay
+    from .rules import ChangelogError, replay
     from .sink import SinkTable, sink_table
     from .source import SourceTable, source_table
     from .text import assert_changelog, assert_rows
 
 _HOMES = {
-    "ChangelogError": "replay",
+    "ChangelogError": "rules",
     "Input": "every_way",
     "SinkTable": "sink",
     "SourceTable": "source",
     "VirtualClock": "clock",
     "assert_changelog": "text",
     "assert_rows": "text",
-    "replay": "replay",
+    "replay": "rules",
     "run_every_way": "every_way",
     "settle": "clock",
     "sink_table": "sink",

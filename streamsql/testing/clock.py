@@ -28,7 +28,7 @@ def epoch_ms(moment: int | dt.datetime) -> int:
     if isinstance(moment, dt.datetime):
         aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
         return (aware - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
-    if isinstance(moment, bool) or not isinstance(moment, int):
+    if type(moment) is not int:
         raise ValidationError(f"a time is epoch milliseconds or a datetime, found {moment!r}")
     return moment
 
@@ -65,7 +65,7 @@ class VirtualClock:
     def advance_time(self, by: int | dt.timedelta) -> None:
         """Move processing time forward, by milliseconds or a timedelta; timers fire on the way, each at its time."""
         ms = by // dt.timedelta(milliseconds=1) if isinstance(by, dt.timedelta) else by
-        if isinstance(ms, bool) or not isinstance(ms, int) or ms < 0:
+        if type(ms) is not int or ms < 0:
             raise ValidationError(f"time moves forward by milliseconds or a timedelta, found {by!r}")
         target = self._now + ms
         self._settle()

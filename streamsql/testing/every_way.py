@@ -19,7 +19,7 @@ from streamsql.session import EnvironmentSettings, TableEnvironment
 from .clock import VirtualClock
 from .compare import Row as Values
 from .compare import difference, plain
-from .replay import ChangelogError, replay
+from .rules import ChangelogError, replay
 from .source import RowLike, SourceTable, source_table
 from .values import rows_of
 

@@ -35,7 +35,7 @@ def sink_table(env: TableEnvironment, ddl: str) -> SinkTable:
     definition = declared(env, ddl, {"changelog-mode": "I,UA,D" if key else "I,UB,UA,D"})
     schema = physical_schema(definition)
     data = CollectingTable(schema, tuple(schema.index(k) for k in key) if key else None)
-    table = SinkTable(env, create(env, ddl, definition, data), data)
+    table = SinkTable(env, create(env, definition, data), data)
     attach(env)
     return table
 

@@ -55,7 +55,7 @@ def source_table(
 
     Raises ValidationError naming table, row, column and expected type where a row does not fit.
     """
-    if isinstance(step_rows, bool) or not isinstance(step_rows, int) or step_rows < 1:
+    if type(step_rows) is not int or step_rows < 1:
         raise ValidationError(f"step_rows is a number of rows above 0, found {step_rows!r}")
     if not splits or len(set(splits)) < len(splits):
         raise ValidationError(f"splits are names that differ, found {list(splits)!r}")
@@ -73,7 +73,7 @@ def source_table(
     table._add(rows, None)
     if bounded:
         data.finish()
-    create(env, ddl, definition, data)
+    create(env, definition, data)
     attach(env, table)
     return table
 
@@ -87,7 +87,7 @@ def _mode(text: str) -> tuple[str, frozenset[str]]:
             hint="'I' (inserts), 'I,UB,UA,D' (all changes) or 'I,UA,D' (upserts by the primary key)",
         )
     kinds = frozenset(_LETTERS[p] for p in parts)
-    if kinds == {"+I"}:
+    if len(kinds) == 1:
         return "I", kinds
     return "I,UA,D" if "UA" in parts and "UB" not in parts else "I,UB,UA,D", kinds
 

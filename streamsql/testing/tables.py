@@ -33,12 +33,10 @@ def declared(env: TableEnvironment, ddl: str, options: Mapping[str, str]) -> Tab
     return table
 
 
-def create(env: TableEnvironment, ddl: str, table: TableDefinition, data: InProcessTable) -> TableDefinition:
+def create(env: TableEnvironment, table: TableDefinition, data: InProcessTable) -> TableDefinition:
     """Put the table with its rows into the catalog. Raises CatalogError where the name is taken."""
-    statement = parse_statement(ddl)
-    assert isinstance(statement, CreateTable)
     made = replace(table, data=data)
-    env.catalog.create(made, replace=bool(statement.replace))
+    env.catalog.create(made)
     return made
 
 

@@ -1,0 +1,1 @@
+"""The testing kit: what it promises people who test their pipelines with it."""
