@@ -161,11 +161,15 @@ def distinct_groups(calls: Sequence[AggregateCall]) -> list[DistinctGroup]:
 
 @dataclass(frozen=True)
 class Partial:
-    """One partial column: its SQL over rows, its type, and its merge over partials (``{p}`` is the column)."""
+    """One partial column: its SQL over rows, its type, and its merge over partials (``{p}`` is the column).
+
+    ``sums``: the merge is a sum of BIGINT that wraps around, or of DOUBLE, with NULL as 0.
+    """
 
     sql: str
     type: pa.DataType
     merge: str
+    sums: bool = False
 
 
 def slice_partials(call: AggregateCall, compile_: Compile, *, weighted: bool) -> list[Partial] | None:
@@ -178,7 +182,12 @@ def slice_partials(call: AggregateCall, compile_: Compile, *, weighted: bool) ->
     if name == "COUNT":
         present = [f"{a} IS NOT NULL" for a, e in zip(args, call.args, strict=True) if e.type.nullable]
         return [
-            Partial(_count_sql(where(condition, *present), weighted=weighted), pa.int64(), "sum({p})::BIGINT")
+            Partial(
+                _count_sql(where(condition, *present), weighted=weighted),
+                pa.int64(),
+                "sum({p})::BIGINT",
+                sums=True,
+            )
         ]
     x = args[0]
     valid = where(condition, f"{x} IS NOT NULL")
@@ -191,8 +200,13 @@ def slice_partials(call: AggregateCall, compile_: Compile, *, weighted: bool) ->
         else:
             merge = _as_bigint("sum({p})", argument_type(call))
         return [
-            Partial(_sum_sql(call, x, where(condition), weighted=weighted), total, merge),
-            Partial(_count_sql(valid, weighted=weighted), pa.int64(), "sum({p})::BIGINT"),
+            Partial(
+                _sum_sql(call, x, where(condition), weighted=weighted),
+                total,
+                merge,
+                sums=not pa.types.is_decimal(total),
+            ),
+            Partial(_count_sql(valid, weighted=weighted), pa.int64(), "sum({p})::BIGINT", sums=True),
         ]
     if name in ("MIN", "MAX"):
         f = name.lower()

@@ -20,6 +20,7 @@ from .engine import internal_schema
 from .expressions import sliced
 from .operators.base import Operator
 from .operators.session_window import SessionWindow, SessionWindowConfig
+from .operators.slot_merge import SlotMerge
 from .operators.window_aggregate import WindowAggregate, WindowAggregateConfig
 from .windows import SlicedWindow, SliceSql
 
@@ -57,6 +58,8 @@ def window_aggregate(node: p.WindowAggregate, fusion: Fusion) -> Operator:
             partial_sql=stages.partial_sql,
             merge_sql=stages.merge_sql,
             final_sql=stages.final_sql,
+            slot_sql=stages.slot_sql,
+            keys=len(_final_keys(node)),
             input=internal_schema(fusion.base(node).schema),
             partial=stages.partial,
             output=internal_schema(node.schema),
@@ -90,12 +93,13 @@ class _SliceRows:
 
 @dataclass(frozen=True)
 class _Stages:
-    """The three queries of a sliced window; see :class:`WindowAggregateConfig`."""
+    """The queries of a sliced window; see :class:`WindowAggregateConfig`."""
 
     partial_sql: str
     merge_sql: str
     final_sql: str
     partial: pa.Schema
+    slot_sql: str | None = None
 
 
 def _window(node: p.WindowAggregate, schema: Schema, fusion: Fusion) -> tuple[SlicedWindow, SliceSql]:
@@ -163,11 +167,14 @@ def _partial_stages(
     ]
     merge_sql = f"SELECT {', '.join(merged)} FROM {{input}} GROUP BY {', '.join(['win', *names])}"
     final = ", ".join(["win", *names, *values])
+    order = f"ORDER BY {', '.join(['win', *names])}"
+    by_slot = all(c.sums for _, c, _ in flat) and SlotMerge.takes([source[k].type.arrow for k in keys])
     return _Stages(
         rows.grouped(first, names),
         merge_sql,
-        f"SELECT {final} FROM ({merge_sql}) WHERE n > 0 ORDER BY {', '.join(['win', *names])}",
+        f"SELECT {final} FROM ({merge_sql}) WHERE n > 0 {order}",
         partial,
+        f"SELECT {final} FROM {{input}} {order}" if by_slot else None,
     )
 
 

@@ -35,6 +35,7 @@ from ..state.slice_store import SliceStore
 from ..windows import SlicedWindow, to_utc
 from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
 from .group_aggregate import ORDINAL
+from .slot_merge import SlotMerge
 
 FIRE_ROWS_MAX = 2_000_000
 """Partial rows merged by one query at most, so that catching up on old topics does not hold everything at once."""
@@ -42,20 +43,23 @@ FIRE_ROWS_MAX = 2_000_000
 
 @dataclass(frozen=True)
 class WindowAggregateConfig:
-    """SQL and schemas of the three stages, all over partial rows ``p0 …`` of ``partial`` schema.
+    """SQL and schemas of the stages, all over partial rows ``p0 …`` of ``partial`` schema.
 
     ``partial_sql``: from ``{input}``: slice end (wall-clock ms, NULL for a NULL time), row count, then the
     partial columns. ``merge_sql``: from ``{input}`` with a leading ``win`` column: the same partial columns
     merged per (win, key). ``final_sql``: from ``{input}`` with ``win``: ``win`` and the output columns
-    without window columns. ``bounds``: per output column ``start``, ``end`` or ``time`` of the window, or
-    None for the next final column. Windows that come as columns of an earlier window are slices of their
-    own: ``window`` is then a TUMBLE of that size. ``proctime``: processing-time windows, which fire by the
-    job's clock.
+    without window columns. ``slot_sql``: the same from rows that are merged already; None where a merge is
+    more than a sum of BIGINT or DOUBLE. ``keys``: how many of the partial columns are keys; the first
+    after them is the row count. ``bounds``: per output column ``start``, ``end`` or ``time`` of the window,
+    or None for the next final column. Windows that come as columns of an earlier window are slices of
+    their own: ``window`` is then a TUMBLE of that size. ``proctime``: processing-time windows, which fire by
+    the job's clock.
     """
 
     partial_sql: str
     merge_sql: str
     final_sql: str
+    slot_sql: str | None
     input: pa.Schema
     partial: pa.Schema
     output: pa.Schema
@@ -63,6 +67,7 @@ class WindowAggregateConfig:
     weighted: bool
     window: SlicedWindow
     what: str
+    keys: int
     proctime: bool = False
 
 
@@ -91,6 +96,12 @@ class WindowAggregate(Operator):
             c.final_sql, {"input": windowed}, pa.schema([window, *values]), c.what
         )
         self._slices = ctx.state("slices", SliceStore(c.partial))
+        self._by_slot: SlotMerge | None = None
+        if c.slot_sql is not None and c.window.size_ms != c.window.slice_ms:
+            self._by_slot = SlotMerge(c.partial, c.keys, self._slices)
+            self._final_by_slot = ctx.engine.fragment(
+                c.slot_sql, {"input": windowed}, pa.schema([window, *values]), c.what
+            )
         self._flags = ctx.state("flags", Scalars())
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
@@ -189,17 +200,23 @@ class WindowAggregate(Operator):
             group.append((end, slices))
             size += sum(b.num_rows for s in slices for b in self._slices.batches(s))
             if size >= FIRE_ROWS_MAX:
-                out.append(self._finish(self._gather(group)))
+                out.append(self._finish(group))
                 group, size = [], 0
         if group:
-            out.append(self._finish(self._gather(group)))
+            out.append(self._finish(group))
         done = [s for s in present if to_utc(window.last_window_end(s), window.zone) - 1 <= watermark]
         if done:
             self._slices.drop_until(max(done))
+        if self._by_slot is not None:
+            self._by_slot.forget()
         return ChangelogBatch.concat(out)
 
-    def _finish(self, partials: pa.RecordBatch) -> ChangelogBatch:
-        return ChangelogBatch(self._with_bounds(self._final.run(input=partials)))
+    def _finish(self, windows: Sequence[tuple[int, Sequence[int]]]) -> ChangelogBatch:
+        if self._by_slot is not None:
+            final = self._final_by_slot.run(input=self._by_slot.merge(windows))
+        else:
+            final = self._final.run(input=self._gather(windows))
+        return ChangelogBatch(self._with_bounds(final))
 
     def _with_bounds(self, final: pa.RecordBatch) -> pa.RecordBatch:
         """Replace ``win`` by the window columns the output asks for."""
@@ -233,9 +250,8 @@ class WindowAggregate(Operator):
         ends = sorted(
             {e for s in present for e in window.window_ends(s) if to_utc(e, window.zone) - 1 > fired}
         )
-        rows = self._finish(
-            self._gather((e, [s for s in window.slices(e) if s in set(present)]) for e in ends)
-        )
+        known = set(present)
+        rows = self._finish([(e, [s for s in window.slices(e) if s in known]) for e in ends])
         return pa.Table.from_batches([rows.rows])
 
 

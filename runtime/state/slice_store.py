@@ -30,7 +30,7 @@ class SliceStore(State):
     Appending costs the batch plus the slices it touches. The owner merges a slice (aggregates its partial
     rows) when :meth:`needs_merge` says so: after the rows since the last merge outnumber what that merge
     left, so that merging costs a constant number of passes per row and a slice holds at most about twice its
-    merged rows.
+    merged rows. What one call appends to a slice is merged in itself.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -57,7 +57,7 @@ class SliceStore(State):
     def _add(self, slice_end: int, rows: pa.RecordBatch) -> None:
         held = self._slices.get(slice_end)
         if held is None:
-            held = self._slices[slice_end] = _Slice()
+            held = self._slices[slice_end] = _Slice(merged_rows=rows.num_rows)
             insort(self._ends, slice_end)
         held.batches.append(rows)
         held.rows += rows.num_rows

@@ -123,3 +123,25 @@ def test_windows(monkeypatch: pytest.MonkeyPatch, seed: int, keys: str, updating
         for h in (special, generic):
             h.finish()
         assert sorted(special.take()) == sorted(generic.take())
+
+
+@pytest.mark.parametrize(("seed", "keys"), list(enumerate(["", ", k", ", k, s", ", v, x"])))
+@pytest.mark.parametrize("updating", [False, True])
+@pytest.mark.parametrize("kind", ["HOP", "CUMULATE"])
+def test_windows_by_slot(
+    monkeypatch: pytest.MonkeyPatch, seed: int, keys: str, updating: bool, kind: str
+) -> None:
+    """Slices that add themselves to the keys' places, against slices that DuckDB merges."""
+    sql = f"SELECT window_end{keys}, {SUMS} FROM {WINDOW.replace('HOP', kind)}{keys}"
+    tables = CHANGELOG if updating else INSERTS
+    with twins(monkeypatch, sql, tables, build_windows.SlotMerge, "takes", False) as (special, generic):
+        assert special.operator("WindowAggregate").config.slot_sql is not None
+        assert generic.operator("WindowAggregate").config.slot_sql is None
+        for n, text in enumerate(steps(seed, updating=updating)):
+            for h in (special, generic):
+                h.push(text, watermark=-10_000 + n * 1500)
+            assert special.take() == generic.take()
+            assert special.content("WindowAggregate") == generic.content("WindowAggregate")
+        for h in (special, generic):
+            h.finish()
+        assert special.take() == generic.take()
