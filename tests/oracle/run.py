@@ -12,10 +12,10 @@ from streamsql.changelog import to_rows
 from streamsql.planner.convert import PhysicalOptions
 from streamsql.runtime.build import BuildOptions
 from streamsql.session import EnvironmentSettings, TableEnvironment
+from streamsql.testing.compare import Row, difference, rows_of
+from streamsql.testing.rules import replay
 from tests.harness import Harness, Table
 
-from .compare import Row, difference, rows_of
-from .replay import replay
 from .tables import Input
 
 STEPS = (1, 7, 131_072)

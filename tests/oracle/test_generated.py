@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from streamsql.errors import UnsupportedError
+from streamsql.testing.compare import difference, rows_of
+from streamsql.testing.rules import replay
 
-from .compare import difference, rows_of
 from .queries import Query, queries, sessions
 from .random_tables import inputs
-from .replay import replay
 from .run import batch, in_duckdb, restarted, session
 from .tables import Input
 

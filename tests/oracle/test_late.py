@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pytest
 
-from .compare import difference, rows_of
+from streamsql.testing.compare import difference, rows_of
+
 from .run import session
 from .tables import MILLIS, Input, at, table
 

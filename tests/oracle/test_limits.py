@@ -9,8 +9,8 @@ import pytest
 
 from streamsql.errors import UnsupportedError
 from streamsql.session import TableEnvironment
+from streamsql.testing.compare import rows_of
 
-from .compare import rows_of
 from .data import CHANGES, EMPTY, EVENTS, OTHER, UPSERTS
 from .run import in_duckdb, restarted, run_every_way, session, stream
 from .tables import MILLIS, Input, at, table

@@ -14,12 +14,12 @@ from streamsql.changelog import to_rows
 from streamsql.errors import UnsupportedError
 from streamsql.runtime.connectors.in_process import InProcessTable
 from streamsql.session import TableEnvironment
+from streamsql.testing.compare import Row, difference, rows_of
+from streamsql.testing.rules import replay
 
-from .compare import Row, difference, rows_of
 from .data import CHANGES, EVENTS, OTHER, UPSERTS
 from .queries import Query, queries
 from .random_tables import inputs
-from .replay import replay
 from .run import batch, run_every_way, session
 from .tables import Input
 from .test_generated import profile

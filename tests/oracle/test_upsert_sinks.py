@@ -10,8 +10,8 @@ from streamsql.changelog import ChangelogBatch
 from streamsql.errors import StreamSqlError
 from streamsql.runtime.connectors.base import Sink, SinkContext
 from streamsql.session import TableEnvironment
+from streamsql.testing.compare import difference, plain
 
-from .compare import difference, plain
 from .data import CHANGES, EVENTS, OTHER, UPSERTS
 from .run import STEPS, batch, session
 
