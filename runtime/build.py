@@ -25,6 +25,7 @@ from streamsql.schema import Schema
 from .build_calc import Fusion, calc, changelog_normalize, correlate, union
 from .build_expand import expand
 from .build_groups import group_aggregate
+from .build_joins import join
 from .build_ranks import limit, rank, sort, sort_limit, temporal_sort
 from .build_sets import set_operation
 from .build_windows import window_aggregate, window_table_function
@@ -46,6 +47,7 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.Correlate: correlate,
     p.WindowTableFunction: window_table_function,
     p.GroupAggregate: group_aggregate,
+    p.Join: join,
     p.Limit: limit,
     p.Sort: sort,
     p.TemporalSort: temporal_sort,

@@ -15,6 +15,7 @@ from .converter import Converter, Handler
 from .converter import PhysicalOptions as PhysicalOptions
 from .expand import expand
 from .groups import aggregate
+from .joins import join
 from .ranks import calc_or_top_n, sort
 from .sets import set_operation, union
 from .sinks import collect, sink
@@ -31,6 +32,7 @@ HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
     l.Unnest: unnest,
     l.WindowTable: window_table,
     l.Aggregate: aggregate,
+    l.Join: join,
     l.Sort: sort,
     l.Expand: expand,
     l.Union: union,

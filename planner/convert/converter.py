@@ -63,6 +63,5 @@ class Converter:
 
 
 _REFUSED: dict[type[l.LogicalNode], str] = {
-    l.Join: "a join in a streaming query",
     l.Over: "an OVER aggregate in a streaming query",
 }

@@ -12,6 +12,8 @@ from .calc import Calc as Calc
 from .calc import Correlate as Correlate
 from .expand import Expand as Expand
 from .groups import GroupAggregate as GroupAggregate
+from .joins import Join as Join
+from .joins import JoinNode as JoinNode
 from .over import OverAggregate as OverAggregate
 from .ranks import Deduplicate as Deduplicate
 from .ranks import Limit as Limit

@@ -78,6 +78,3 @@ INSERT INTO plain SELECT player, COUNT(*) FROM orders GROUP BY player;
 
 -- title: an upsert sink with another key
 INSERT INTO totals SELECT CAST(n AS STRING), COUNT(*), 1 FROM per_player GROUP BY n;
-
--- title: joins are refused by name
-SELECT o.id, p.team FROM orders AS o JOIN players AS p ON o.player = p.name;

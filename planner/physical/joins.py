@@ -1,0 +1,81 @@
+"""Joins of two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..expressions import Expr, InputRef, transform
+from ..join_conditions import unique_names
+from .base import PhysicalNode
+
+JOIN_TYPES = {
+    "INNER": "InnerJoin",
+    "LEFT": "LeftOuterJoin",
+    "RIGHT": "RightOuterJoin",
+    "FULL": "FullOuterJoin",
+    "SEMI": "LeftSemiJoin",
+    "ANTI": "LeftAntiJoin",
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JoinNode(PhysicalNode):
+    """What joins have in common.
+
+    ``left_keys`` and ``right_keys`` are columns of the inputs that must be equal, pair by pair; ``null_safe``: NULL
+    equals NULL there. ``residual``: what else must hold, over the columns of both. ``where``: the whole condition.
+    """
+
+    kind: str
+    left_keys: tuple[int, ...]
+    right_keys: tuple[int, ...]
+    null_safe: tuple[bool, ...]
+    residual: Expr | None
+    where: Expr | None
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether only left columns come out."""
+        return self.kind in ("SEMI", "ANTI")
+
+    def joined_names(self) -> list[str]:
+        """The columns of both inputs, repeated names numbered."""
+        return unique_names([n for i in self.inputs for n in i.schema.names])
+
+    def fields(self) -> list[tuple[str, str]]:
+        names = self.joined_names()
+        shown = names[: len(self.inputs[0].schema)] if self.one_sided else names
+        where = "true" if self.where is None else shown_with(self.where, names)
+        return [("joinType", JOIN_TYPES[self.kind]), ("where", where), ("select", ", ".join(shown))]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Join(JoinNode):
+    """A join of all rows of both inputs, updated as they change."""
+
+    name = "Join"
+
+    def fields(self) -> list[tuple[str, str]]:
+        left, right = self.inputs
+        return [
+            *super().fields(),
+            ("leftInputSpec", _key_spec(left, self.left_keys)),
+            ("rightInputSpec", _key_spec(right, self.right_keys)),
+        ]
+
+
+def shown_with(expr: Expr, names: Sequence[str]) -> str:
+    """The text of an expression over columns of these names."""
+
+    def renamed(e: Expr) -> Expr:
+        return replace(e, name=names[e.index]) if isinstance(e, InputRef) else e
+
+    return transform(expr, renamed).text()
+
+
+def _key_spec(node: PhysicalNode, keys: Sequence[int]) -> str:
+    """Flink's words for what the join keys say about a row."""
+    if node.upsert_key is None:
+        return "NoUniqueKey"
+    return "JoinKeyContainsUniqueKey" if set(node.upsert_key) <= set(keys) else "HasUniqueKey"

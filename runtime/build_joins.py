@@ -1,0 +1,59 @@
+"""Join nodes to operators."""
+
+from __future__ import annotations
+
+from streamsql.planner import physical as p
+from streamsql.planner.compile import compile_expr
+from streamsql.planner.expressions import Expr, input_refs
+
+from .build_calc import Fusion, what
+from .engine import internal_names, internal_schema
+from .operators.join import Join, JoinConfig
+from .operators.join_pairs import KeyRule, ResidualConfig
+
+
+def join(node: p.Join, fusion: Fusion) -> Join:
+    """A regular join."""
+    left, right = node.inputs
+    return Join(
+        JoinConfig(
+            kind=node.kind,
+            left=KeyRule(internal_schema(left.schema), node.left_keys, node.null_safe),
+            right=KeyRule(internal_schema(right.schema), node.right_keys, node.null_safe),
+            output=internal_schema(node.schema),
+            residual=residual(node, node.residual, fusion),
+            insert_only=not (left.updating or right.updating),
+            emits_inserts=not node.updating,
+            content_sql=join_sql(node, fusion),
+            key=node.upsert_key,
+        )
+    )
+
+
+def residual(node: p.PhysicalNode, condition: Expr | None, fusion: Fusion) -> ResidualConfig | None:
+    """The query of a condition over pairs of rows of the node's two inputs."""
+    if condition is None:
+        return None
+    columns = tuple(sorted(input_refs(condition)))
+    width = sum(len(i.schema) for i in node.inputs)
+    sql = compile_expr(condition, internal_names(width), fusion.sql.context)
+    return ResidualConfig(f"SELECT i FROM {{input}} WHERE {sql}", columns, what(node))
+
+
+def join_sql(node: p.JoinNode, fusion: Fusion, left: str = "l", right: str = "r") -> str:
+    """The join as one query over the relations of both inputs."""
+    width, wide = (len(i.schema) for i in node.inputs)
+    names = [f"l.c{i}" for i in range(width)] + [f"r.c{i}" for i in range(wide)]
+    equal = [
+        f"l.c{a} {'IS NOT DISTINCT FROM' if safe else '='} r.c{b}"
+        for a, b, safe in zip(node.left_keys, node.right_keys, node.null_safe, strict=True)
+    ]
+    if node.residual is not None:
+        equal.append(f"({compile_expr(node.residual, names, fusion.sql.context)})")
+    on = " AND ".join(equal) or "TRUE"
+    if node.one_sided:
+        negation = "NOT " if node.kind == "ANTI" else ""
+        items = ", ".join(f"l.c{i} AS c{i}" for i in range(width))
+        return f"SELECT {items} FROM {left} l WHERE {negation}EXISTS (SELECT 1 FROM {right} r WHERE {on})"
+    items = ", ".join(f"{n} AS c{i}" for i, n in enumerate(names))
+    return f"SELECT {items} FROM {left} l {node.kind} JOIN {right} r ON {on}"
