@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 
 from streamsql.catalog.connectors import FormatChoice
-from streamsql.changelog import ChangelogBatch
+from streamsql.changelog import ChangelogBatch, ChangelogMode
 from streamsql.errors import ConnectorError, UnsupportedError
 from streamsql.schema import Schema
 
@@ -72,6 +72,7 @@ class FilesystemSink(Sink):
         self._key_columns = [names.index(k) for k in self._keys]
         self._data_columns = [i for i, n in enumerate(names) if n not in self._keys]
         self._schema = Schema.of([context.schema[i] for i in self._data_columns])
+        self._changelog = self._format.descriptor.changelog_mode is not ChangelogMode.INSERT_ONLY
         if self._format.descriptor.name == "parquet":
             check_types(self._schema)
         else:
@@ -123,24 +124,25 @@ class FilesystemSink(Sink):
         self._raise_error()
         with self._lock:
             self._within_step = True
-            rows = batch.rows
-            if batch.weights is not None:
-                assert (batch.weights >= 0).all(), "files take no deletions"
-                rows = rows.take(pa.array(np.repeat(np.arange(batch.num_rows), batch.weights)))
-            for values, part in self._by_partition(rows):
-                self._write_part(values, part.select(self._data_columns))
+            if not self._changelog and batch.weights is not None:
+                assert (batch.weights >= 0).all(), "an append format takes no deletions"
+                rows = pa.array(np.repeat(np.arange(batch.num_rows), batch.weights))
+                batch = ChangelogBatch(batch.rows.take(rows))
+            for values, part in self._by_partition(batch):
+                self._write_part(values, ChangelogBatch(part.rows.select(self._data_columns), part.weights))
 
-    def _by_partition(self, rows: pa.RecordBatch) -> list[tuple[Sequence[str | None], pa.RecordBatch]]:
+    def _by_partition(self, batch: ChangelogBatch) -> list[tuple[Sequence[str | None], ChangelogBatch]]:
         if not self._keys:
-            return [((), rows)]
-        texts = [_key_texts(rows.column(i)) for i in self._key_columns]
+            return [((), batch)]
+        texts = [_key_texts(batch.rows.column(i)) for i in self._key_columns]
         names = [str(i) for i in range(len(texts))]
-        table = pa.table([*texts, pa.array(np.arange(rows.num_rows))], names=[*names, "row"])
+        table = pa.table([*texts, pa.array(np.arange(batch.num_rows))], names=[*names, "row"])
         found = table.group_by(names, use_threads=False).aggregate([("row", "list")])
         keys = zip(*(found.column(n).to_pylist() for n in names), strict=True)
-        return [(key, rows.take(of.values)) for key, of in zip(keys, found.column("row_list"), strict=True)]
+        lists = found.column("row_list")
+        return [(key, batch.take(of.values.to_numpy())) for key, of in zip(keys, lists, strict=True)]
 
-    def _write_part(self, values: Sequence[str | None], rows: pa.RecordBatch) -> None:
+    def _write_part(self, values: Sequence[str | None], batch: ChangelogBatch) -> None:
         directory = partition_directory(self._keys, values, self._default)
         now = self._now_ms()
         partition = self._partitions.get(directory)
@@ -150,14 +152,15 @@ class FilesystemSink(Sink):
             partition.committed, partition.created_ms = False, now
         if partition.open is None:
             partition.open = self._new_part(directory, now)
-        partition.open.writer.write(rows)
+        partition.open.writer.write(batch)
         partition.open.written_ms = now
         if partition.open.writer.size >= self._size_max:
             self._finish(partition)
 
     def _new_part(self, directory: str, now: int) -> _Part:
         kind = self._format.descriptor.name
-        name = f"part-{self._uid}-{self._count}" + ("" if kind == "raw" else f".{kind}")
+        ending = {"raw": "", "debezium-json": ".json"}.get(kind, f".{kind}")
+        name = f"part-{self._uid}-{self._count}{ending}"
         self._count += 1
         folder = self._location.join(directory)
         hidden = f"{folder}/.{name}.inprogress"
@@ -289,8 +292,8 @@ class TextFileWriter:
         raw = choice.descriptor.name == "raw"
         self._end = b"" if raw and choice.options["line-delimiter"] is not None else b"\n"
 
-    def write(self, rows: pa.RecordBatch) -> None:
-        messages, _ = self._encoder.encode(ChangelogBatch(rows))
+    def write(self, batch: ChangelogBatch) -> None:
+        messages, _ = self._encoder.encode(batch)
         if messages.null_count:
             messages = pc.fill_null(messages, b"")
         if len(messages):

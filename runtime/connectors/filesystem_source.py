@@ -43,7 +43,7 @@ class _Piece:
     on."""
 
     split: str
-    rows: pa.RecordBatch | None
+    batch: ChangelogBatch | None
     records: npt.NDArray[np.int64]
     after: str
     bad: Sequence[BadRecord] = ()
@@ -132,8 +132,8 @@ class FilesystemSource(Source):
         if not ended:
             fixed = self._partitions.values(file)
             pieces = self._parquet(file, count) if decoder is None else self._texts(file, count, decoder)
-            for rows, records, bad, after in pieces:
-                whole = self._with_fixed(rows, file, fixed)
+            for batch, records, bad, after in pieces:
+                whole = ChangelogBatch(self._with_fixed(batch.rows, file, fixed), batch.weights)
                 self._put(_Piece(file.name, whole, records, str(after), bad))
                 count = after
                 if self._closed.is_set():
@@ -142,19 +142,20 @@ class FilesystemSource(Source):
 
     def _parquet(
         self, file: FoundFile, skip: int
-    ) -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.int64], list[BadRecord], int]]:
+    ) -> Iterator[tuple[ChangelogBatch, npt.NDArray[np.int64], list[BadRecord], int]]:
         try:
             with self._location.fs.open_input_file(file.path) as stream:
                 rows_max = self._context.batch_rows_max
                 for batch in read_batches(stream, file.path, self._file_schema, skip, rows_max):
-                    yield batch, np.arange(skip, skip + batch.num_rows), [], skip + batch.num_rows
+                    numbers = np.arange(skip, skip + batch.num_rows)
+                    yield ChangelogBatch(batch), numbers, [], skip + batch.num_rows
                     skip += batch.num_rows
         except (pa.ArrowInvalid, OSError) as e:
             raise ConnectorError(f"file {file.path} cannot be read: {e}") from None
 
     def _texts(
         self, file: FoundFile, skip: int, decoder: Decoder
-    ) -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.int64], list[BadRecord], int]]:
+    ) -> Iterator[tuple[ChangelogBatch, npt.NDArray[np.int64], list[BadRecord], int]]:
         quote = None
         if self._format.descriptor.name == "csv" and not self._format.options["disable-quote-character"]:
             quote = str(self._format.options["quote-character"]).encode()
@@ -171,7 +172,7 @@ class FilesystemSource(Source):
 
     def _decode(
         self, file: FoundFile, decoder: Decoder, lines: pa.BinaryArray, at: int
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64], list[BadRecord], int]:
+    ) -> tuple[ChangelogBatch, npt.NDArray[np.int64], list[BadRecord], int]:
         found = decoder.decode(lines)
         bad = [
             BadRecord(f"file {file.path}, record {at + i + 1}", message, lines[i].as_py(), file.modified_ms)
@@ -183,7 +184,7 @@ class FilesystemSource(Source):
                 hint="set 'error-handling.mode' to 'ignore' or 'log' to go on without such records",
             )
         index = found.source_index if found.source_index is not None else np.arange(found.rows.num_rows)
-        return found.rows, index + at, bad, at + len(lines)
+        return found.changelog(), index + at, bad, at + len(lines)
 
     def _with_fixed(self, rows: pa.RecordBatch, file: FoundFile, fixed: Sequence[object]) -> pa.RecordBatch:
         """The columns in the order of the context: of the file, of its directories, of its metadata."""
@@ -205,7 +206,7 @@ class FilesystemSource(Source):
         with self._lock:
             self._lock.wait_for(lambda: self._queued_rows < _QUEUED_ROWS_MAX or self._closed.is_set())
             self._queue.append(piece)
-            self._queued_rows += piece.rows.num_rows if piece.rows is not None else 0
+            self._queued_rows += piece.batch.num_rows if piece.batch is not None else 0
         self._context.wake()
 
     # -- the job's thread --------------------------------------------------------------------------------------------
@@ -218,14 +219,14 @@ class FilesystemSource(Source):
             piece = self._queue[0]
             if piece.split in self._paused:
                 return None
-            if piece.rows is not None and piece.rows.num_rows > max_rows:
+            if piece.batch is not None and piece.batch.num_rows > max_rows:
                 piece = self._cut(piece, max_rows)
             else:
                 self._queue.popleft()
-            self._queued_rows -= piece.rows.num_rows if piece.rows is not None else 0
+            self._queued_rows -= piece.batch.num_rows if piece.batch is not None else 0
             self._lock.notify_all()
         return SourceBatch(
-            None if piece.rows is None else ChangelogBatch(piece.rows),
+            piece.batch,
             [piece.split],
             positions={piece.split: piece.after} if piece.split != _NO_FILES else {},
             finished=frozenset({piece.split}) if piece.finished else frozenset[str](),
@@ -234,20 +235,18 @@ class FilesystemSource(Source):
 
     def _cut(self, piece: _Piece, max_rows: int) -> _Piece:
         """The first rows of a piece; the rest stays in the queue. A record's rows stay together."""
-        assert piece.rows is not None
+        assert piece.batch is not None
         end = max_rows
         while 0 < end < len(piece.records) and piece.records[end] == piece.records[end - 1]:
             end -= 1
         if end == 0:
             end = int(np.searchsorted(piece.records, piece.records[0], side="right"))
-        rest = _Piece(piece.split, piece.rows.slice(end), piece.records[end:], piece.after)
-        if rest.rows is not None and rest.rows.num_rows:
-            self._queue[0] = rest
-            return _Piece(
-                piece.split, piece.rows.slice(0, end), piece.records[:end], str(piece.records[end]), piece.bad
-            )
-        self._queue.popleft()
-        return piece
+        if end == len(piece.records):
+            self._queue.popleft()
+            return piece
+        first, rest = _slice(piece.batch, 0, end), _slice(piece.batch, end, len(piece.records) - end)
+        self._queue[0] = _Piece(piece.split, rest, piece.records[end:], piece.after)
+        return _Piece(piece.split, first, piece.records[:end], str(piece.records[end]), piece.bad)
 
     def splits(self) -> Sequence[str]:
         with self._lock:
@@ -267,6 +266,11 @@ class FilesystemSource(Source):
             self._lock.notify_all()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
+
+
+def _slice(batch: ChangelogBatch, start: int, count: int) -> ChangelogBatch:
+    weights = None if batch.weights is None else batch.weights[start : start + count]
+    return ChangelogBatch(batch.rows.slice(start, count), weights)
 
 
 def _metadata(file: FoundFile, key: str) -> object:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streamsql.catalog.options import Options
+from streamsql.changelog import ChangelogBatch
 from streamsql.errors import DataError, UnsupportedError
 from streamsql.schema import Schema
 
@@ -124,7 +125,8 @@ class ParquetFileWriter:
         self._schema = schema.arrow
         self._writer = pq.ParquetWriter(stream, self._schema, **given)
 
-    def write(self, rows: pa.RecordBatch) -> None:
+    def write(self, batch: ChangelogBatch) -> None:
+        rows = batch.rows
         self._waiting.append(rows)
         self._bytes += rows.nbytes
         self._rows += rows.num_rows
