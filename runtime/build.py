@@ -26,7 +26,7 @@ from .build_calc import Fusion, calc, changelog_normalize, correlate, union
 from .build_expand import expand
 from .build_groups import group_aggregate
 from .build_joins import join
-from .build_ranks import limit, rank, sort, sort_limit, temporal_sort
+from .build_ranks import deduplicate, limit, rank, sort, sort_limit, temporal_sort, window_rank
 from .build_sets import set_operation
 from .build_windows import window_aggregate, window_table_function
 from .connectors import create_sink, create_source
@@ -53,6 +53,9 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.TemporalSort: temporal_sort,
     p.SortLimit: sort_limit,
     p.Rank: rank,
+    p.Deduplicate: deduplicate,
+    p.WindowRank: window_rank,
+    p.WindowDeduplicate: window_rank,
     p.WindowAggregate: window_aggregate,
     p.ChangelogNormalize: changelog_normalize,
     p.Expand: expand,

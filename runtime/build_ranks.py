@@ -12,10 +12,13 @@ from .build_calc import Fusion, what
 from .engine import internal_names, internal_schema
 from .operators.base import Operator
 from .operators.changes import Emit
+from .operators.deduplicate import KeepFirst, KeepFirstByTime, KeepLast
+from .operators.expiry import WindowExpiry
 from .operators.limit import Limit
 from .operators.partition_recompute import PartitionRecompute, PartitionRecomputeConfig
 from .operators.rank import TopN, TopNConfig
 from .operators.sort import FinalSort, SortConfig, TemporalSort
+from .operators.window_rank import WindowRank, WindowRankConfig
 
 
 def limit(node: p.Limit, _: Fusion) -> Operator:
@@ -46,6 +49,33 @@ def sort_limit(node: p.SortLimit, _: Fusion) -> Operator:
 def rank(node: p.Rank, _: Fusion) -> Operator:
     """Top-N."""
     return _ranked(node, node.function, node.range, node.partition, node.order, with_rank=node.with_rank)
+
+
+def deduplicate(node: p.Deduplicate, _: Fusion) -> Operator:
+    """One row a key, by a time attribute."""
+    schema = internal_schema(node.schema)
+    if node.keep_last:
+        return KeepLast(schema, node.key, None if node.proctime else node.time, emit(node))
+    return KeepFirst(schema, node.key) if node.proctime else KeepFirstByTime(schema, node.key, node.time)
+
+
+def window_rank(node: p.WindowRank, _: Fusion) -> Operator:
+    """Top-N and deduplication within windows."""
+    source = node.inputs[0].schema
+    value = rank_sql(node.function, node.order, source, ["g"])
+    end = "" if node.range.end is None else f" WHERE r <= {node.range.end}"
+    config = WindowRankConfig(
+        sql=f"SELECT p, r FROM (SELECT p, {value} AS r FROM {{input}}){end}",
+        rows=internal_schema(source),
+        keys=node.partition,
+        order=tuple(k.column for k in node.order),
+        start=node.range.start,
+        with_rank=node.with_rank,
+        output=internal_schema(node.schema),
+        expiry=WindowExpiry(node.end, node.clock.zone, node.clock.proctime),
+        what=what(node),
+    )
+    return WindowRank(config)
 
 
 def order_sql(order: p.Order) -> list[str]:

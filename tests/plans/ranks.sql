@@ -27,3 +27,15 @@ SELECT player, n FROM (SELECT player, n, ROW_NUMBER() OVER (ORDER BY n DESC) AS 
 
 -- title: qualify
 SELECT player, price FROM orders QUALIFY ROW_NUMBER() OVER (PARTITION BY player ORDER BY price) = 2;
+
+-- title: keep first by event time
+SELECT player, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY player ORDER BY `time`) AS rn FROM orders) WHERE rn = 1;
+
+-- title: keep last by processing time
+INSERT INTO totals SELECT player, id, shares FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY player ORDER BY pt DESC) AS rn FROM orders) WHERE rn = 1;
+
+-- title: window top n
+SELECT window_start, window_end, player, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY n DESC) AS rn FROM (SELECT window_start, window_end, player, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(`time`), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, player)) WHERE rn <= 3;
+
+-- title: window deduplication
+SELECT window_end, player, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, player ORDER BY `time` DESC) AS rn FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(`time`), INTERVAL '10' SECOND))) WHERE rn = 1;
