@@ -17,6 +17,7 @@ from . import logical as l
 from .compile import compile_aggregate, compile_expr
 from .expressions import AggregateCall, Expr, SortKey
 from .functions.base import CompileContext
+from .logical_match import MatchRecognize
 from .sql_parts import floor_ms
 
 Windows = Callable[[l.WindowTable, str, list[str]], str]
@@ -24,10 +25,23 @@ Windows = Callable[[l.WindowTable, str, list[str]], str]
 
 @dataclass
 class BatchQuery:
-    """``sql`` over relations ``scan0 …``; ``scans[n]`` is the node whose rows relation n holds."""
+    """``sql`` over relations ``scan0 …`` and ``matches``; ``scans[n]`` is the node whose rows relation n holds."""
 
     sql: str = ""
     scans: list[l.Scan] = field(default_factory=list[l.Scan])
+    matches: list[MatchedRows] = field(default_factory=list["MatchedRows"])
+
+
+@dataclass(frozen=True)
+class MatchedRows:
+    """A MATCH_RECOGNIZE, which DuckDB does not have: its matches are the relation ``name``, with ``o``, their order.
+
+    ``sql``: the rows to match in order of arrival, over the scans and the matches before.
+    """
+
+    name: str
+    node: MatchRecognize
+    sql: str
 
 
 def to_batch(root: l.LogicalNode, context: CompileContext, windows: Windows) -> BatchQuery:
@@ -196,6 +210,15 @@ class _Writer:
     def _unnest(self, node: l.Unnest) -> str:
         (e,) = self.exprs([node.expr], node.input.schema)
         return unnest_sql(node, e, f"({self.node(node.input)})", ["o"])
+
+    def _matchrecognize(self, node: MatchRecognize) -> str:
+        digest = node.digest()
+        if digest not in self.names:
+            columns = ", ".join(f"c{i}" for i in range(len(node.input.schema)))
+            sql = f"SELECT {columns} FROM ({self.node(node.input)}) ORDER BY o"
+            self.names[digest] = f"match{len(self.query.matches)}"
+            self.query.matches.append(MatchedRows(self.names[digest], node, sql))
+        return f"SELECT * FROM {self.names[digest]}"
 
     def _expand(self, node: l.Expand) -> str:
         return expand_sql(node, f"({self.node(node.input)})", ["o"])

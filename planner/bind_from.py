@@ -12,6 +12,7 @@ from streamsql.datatypes import INT, Root
 from streamsql.errors import Position, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
+from .bind_match import bind_match
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
 from .dialect.nodes import MatchedTable
 from .expressions import Expr, InputRef, Literal
@@ -61,7 +62,8 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
         case exp.Lateral():
             return _lateral(binder, source, left, outer=False)
         case MatchedTable():
-            raise UnsupportedError("MATCH_RECOGNIZE is not supported yet", position=binder.position(source))
+            node = bind_match(binder, source.args["match"], *_source(binder, source.this, left))
+            return _aliased(binder, source, node, default="")
         case _:
             raise UnsupportedError(
                 f"{type(source).__name__} in FROM is not supported", position=binder.position(source)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamsql.datatypes import Root
-from streamsql.errors import ValidationError
+from streamsql.errors import UnsupportedError, ValidationError
 from streamsql.schema import Schema
 
-from .expressions import Expr, FieldAccess, InputRef
+from .expressions import Expr, FieldAccess, InputRef, OuterRef, transform
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,14 @@ class Relation:
 
 @dataclass(frozen=True)
 class Scope:
-    """The relations visible, in order. ``hidden``: columns merged away by USING, still reachable by alias."""
+    """The relations visible, in order. ``hidden``: columns merged away by USING, still reachable by alias.
+
+    ``outer``: names of the query around a sub-query, for those that are not here.
+    """
 
     relations: tuple[Relation, ...]
     hidden: frozenset[int] = frozenset()
+    outer: Scope | None = None
 
     @property
     def schema(self) -> Schema:
@@ -49,8 +53,8 @@ class Scope:
             if len(found) > 1:
                 raise self._ambiguous(qualifier, column)
             if found:
-                return _descend(found[0], fields)
-        return None
+                return descend(found[0], fields)
+        return None if self.outer is None else _from_outside(self.outer.resolve(parts, node), parts)
 
     def _columns(self, qualifier: Sequence[str], column: str) -> list[InputRef]:
         found = []
@@ -78,9 +82,9 @@ class Scope:
 
     def suggest(self) -> list[str]:
         """Every name one could have meant."""
-        return [f.name for r in self.relations for f in r.schema] + [
-            r.alias for r in self.relations if r.alias
-        ]
+        names = [f.name for r in self.relations for f in r.schema]
+        names += [r.alias for r in self.relations if r.alias]
+        return names if self.outer is None else [*names, *self.outer.suggest()]
 
     def star(self, qualifier: str | None = None) -> list[tuple[str, InputRef]] | None:
         """The columns of ``*`` or ``alias.*``; None for an unknown alias."""
@@ -105,7 +109,22 @@ class Scope:
         return Scope(self.relations + moved, self.hidden | {h + width for h in other.hidden})
 
 
-def _descend(expr: Expr, fields: Sequence[str]) -> Expr | None:
+def _from_outside(found: Expr | None, parts: Sequence[str]) -> Expr | None:
+    """A column of the outer query as a sub-query reads it."""
+
+    def outside(e: Expr) -> Expr:
+        if isinstance(e, OuterRef):
+            raise UnsupportedError(
+                f"'{'.'.join(parts)}' belongs to a query two levels up",
+                hint="a sub-query may read columns of the query directly around it",
+            )
+        return OuterRef(e.index, e.name, e.type) if isinstance(e, InputRef) else e
+
+    return None if found is None else transform(found, outside)
+
+
+def descend(expr: Expr, fields: Sequence[str]) -> Expr | None:
+    """A field of a field … of a ROW; None where there is none."""
     for name in fields:
         if expr.type.root is not Root.ROW or name not in expr.type.names:
             return None

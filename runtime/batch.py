@@ -20,6 +20,7 @@ from streamsql.planner.batch import to_batch
 from streamsql.schema import Schema
 
 from .build import BuildOptions
+from .build_match import match_rows
 from .connectors import create_source
 from .connectors.base import SourceContext
 from .engine import Engine, conform, internal_names, internal_schema
@@ -42,6 +43,9 @@ def run_batch(root: l.LogicalNode, options: BuildOptions, now_ms: Callable[[], i
         options.register_functions(engine)
         engine.set_now(now_ms())
         tables = {f"scan{i}": _read(scan, options, now_ms, engine) for i, scan in enumerate(query.scans)}
+        for matched in query.matches:
+            rows = engine.query(matched.sql, tables)
+            tables[matched.name] = _numbered(match_rows(matched.node, rows, engine, compiler, now_ms()))
         found = engine.query(query.sql, tables)
     finally:
         engine.close()
@@ -59,6 +63,10 @@ def _read(scan: l.Scan, options: BuildOptions, now_ms: Callable[[], int], engine
         rows = pa.Table.from_batches([changes.rows.rename_columns(schema.names)]).cast(schema)
         if scan.options.source_mode is not ChangelogMode.INSERT_ONLY:
             rows = _applied(rows, changes.weight_array(), scan, engine)
+    return _numbered(rows)
+
+
+def _numbered(rows: pa.Table) -> pa.Table:
     return rows.append_column("o", pa.array(np.arange(rows.num_rows)))
 
 

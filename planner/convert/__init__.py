@@ -10,12 +10,14 @@ from collections.abc import Mapping
 
 from .. import logical as l
 from .. import physical as p
+from ..logical_match import MatchRecognize
 from .calc import unnest
 from .converter import Converter, Handler
 from .converter import PhysicalOptions as PhysicalOptions
 from .expand import expand
 from .groups import aggregate
 from .joins import join
+from .match import match_recognize
 from .ranks import calc_or_top_n, sort
 from .sets import set_operation, union
 from .sinks import collect, sink
@@ -37,6 +39,7 @@ HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
     l.Expand: expand,
     l.Union: union,
     l.SetOperation: set_operation,
+    MatchRecognize: match_recognize,
     l.Sink: sink,
     l.Collect: collect,
 }

@@ -65,24 +65,26 @@ class PatternParser(FunctionParser):
         return self._span(exp.Alias(this=self._condition(), alias=name), name)
 
     def _rows_per_match(self) -> exp.Var | None:
+        start = self._curr
         if self._take("ONE", "ROW", "PER", "MATCH"):
-            return exp.var("ONE ROW PER MATCH")
+            return self._span(exp.var("ONE ROW PER MATCH"), start)
         if self._take("ALL", "ROWS", "PER", "MATCH"):
-            return exp.var("ALL ROWS PER MATCH")
+            return self._span(exp.var("ALL ROWS PER MATCH"), start)
         return None
 
     def _after_match(self) -> exp.Var | None:
+        start = self._curr
         if not self._take("AFTER", "MATCH"):
             return None
         self._need("SKIP")
         if self._take("PAST", "LAST", "ROW"):
-            return exp.var("AFTER MATCH SKIP PAST LAST ROW")
+            return self._span(exp.var("AFTER MATCH SKIP PAST LAST ROW"), start)
         self._need("TO")
         if self._take("NEXT", "ROW"):
-            return exp.var("AFTER MATCH SKIP TO NEXT ROW")
+            return self._span(exp.var("AFTER MATCH SKIP TO NEXT ROW"), start)
         place = self._take_any("FIRST", "LAST") or "LAST"
         variable = self._name("a pattern variable")
-        return exp.var(f"AFTER MATCH SKIP TO {place} {variable.name}")
+        return self._span(exp.var(f"AFTER MATCH SKIP TO {place} {variable.name}"), start)
 
     # --- patterns ---
 

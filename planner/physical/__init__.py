@@ -14,6 +14,7 @@ from .expand import Expand as Expand
 from .groups import GroupAggregate as GroupAggregate
 from .joins import Join as Join
 from .joins import JoinNode as JoinNode
+from .match import Match as Match
 from .over import OverAggregate as OverAggregate
 from .ranks import Deduplicate as Deduplicate
 from .ranks import Limit as Limit

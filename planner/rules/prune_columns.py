@@ -26,6 +26,7 @@ from ..logical import (
     Watermark,
     WindowTable,
 )
+from ..logical_match import MatchRecognize
 
 Mapping = dict[int, int]
 Roots = tuple[LogicalNode, ...]
@@ -105,6 +106,9 @@ def _prune(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[Logical
             return replace(node, schema=below.schema, input=below, keys=keys), moved
         case Expand():
             return _prune_expand(node, needed, wanted)
+        case MatchRecognize():
+            below, moved = _prune(node.input, node.columns_read(), wanted)
+            return node.over(below, moved), {i: i for i in range(len(node.schema))}
         case View():
             # a view is asked for by name: all its columns stay
             return _keep_all(node, wanted)
