@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamsql.changelog import Row, RowKind
-from streamsql.errors import StreamSqlError
+from streamsql.errors import StreamSqlError, ValidationError
+from streamsql.planner.statements import Query, parse_statement
 from streamsql.session import EnvironmentSettings, TableEnvironment
 
 from .clock import VirtualClock
@@ -127,6 +128,8 @@ def run_every_way(
     of arrival (FIRST_VALUE), so that another order is compared with batch mode over that order. Without ``in_batch``
     the first streamed answer is the one to equal: for queries whose answer depends on the clock.
     """
+    if not isinstance(parse_statement(sql), Query):
+        raise ValidationError("run_every_way takes a query", hint="leave INSERT INTO out, or run it in setup")
     tables = _inputs(inputs)
     prepare = [setup] if isinstance(setup, str) or callable(setup) else list(setup)
     answer = _batch(sql, tables, prepare) if in_batch else None

@@ -37,7 +37,7 @@ _numbers = itertools.count()
 def source_table(
     env: TableEnvironment,
     ddl: str,
-    rows: Iterable[RowLike] = (),
+    rows: Iterable[RowLike] | None = (),
     changelog_mode: str = "I",
     step_rows: int = 1,
     bounded: bool = True,
@@ -70,7 +70,7 @@ def source_table(
     data = StepTable(physical_schema(definition), step_rows, tuple(splits))
     reader = _RowReader(definition, data.schema, kinds, str(env.config.get("table.local-time-zone")))
     table = SourceTable(env, definition, data, reader)
-    table._add(rows, None)
+    table._add(() if rows is None else rows, None)
     if bounded:
         data.finish()
     create(env, definition, data)

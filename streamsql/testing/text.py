@@ -210,8 +210,7 @@ def show(value: Any) -> str:
         case float():
             return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
         case dt.datetime():
-            shown = value.replace(tzinfo=None) if value.tzinfo is dt.UTC else value
-            return shown.isoformat(" ")
+            return value.isoformat(" ").replace("+00:00", "Z")
         case list() | tuple() | dict():
             return json.dumps(jsonable(value), separators=(",", ":"), ensure_ascii=False)
         case _:

@@ -107,6 +107,8 @@ def test_it_sees_an_answer_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_errors_come_as_they_are() -> None:
     with pytest.raises(ValidationError, match="nothing"):
         run_every_way("SELECT nothing FROM t", {DDL: ROWS})
+    with pytest.raises(ValidationError, match="run_every_way takes a query"):
+        run_every_way("INSERT INTO t SELECT * FROM t", {DDL: ROWS})
     bad = [("+I", "1"), ("+I", "x")]
     with pytest.raises(JobError, match="'x'") as error:
         run_every_way("SELECT CAST(k AS INT) FROM t", {"CREATE TABLE t (k STRING)": bad}, in_batch=False)

@@ -59,8 +59,9 @@ def test_positional_and_keyword_arguments(env: TableEnvironment) -> None:
     rows = [("+I", "a", 1), ("+U", "a", 2)]
     source_table(env, ddl.format("a"), rows, UPSERT, 2, True)
     source_table(env=env, ddl=ddl.format("b"), rows=rows, changelog_mode=UPSERT, step_rows=1, bounded=True)
-    source_table(env, ddl.format("c"))
-    for name, n in (("a", 1), ("b", 1), ("c", 0)):
+    source_table(env, ddl.format("c"), None)
+    source_table(env, ddl.format("d"), iter(rows), UPSERT)
+    for name, n in (("a", 1), ("b", 1), ("c", 0), ("d", 1)):
         assert env.execute_sql(f"SELECT * FROM {name}").to_arrow().num_rows == n
 
 
@@ -101,6 +102,16 @@ def test_sources_take_turns_in_the_order_of_their_registration(env: TableEnviron
         "INSERT INTO s SELECT x FROM c UNION ALL SELECT x FROM b UNION ALL SELECT x FROM a"
     ).wait()
     assert [r.x for r in sink.changelog()] == ["a0", "b0", "b1", "c0", "a1", "b2", "b3", "c1", "a2", "b4"]
+
+
+def test_a_table_that_is_read_twice_is_one_source(env: TableEnvironment) -> None:
+    source_table(env, "CREATE TABLE t (x INT)", [("+I", 1), ("+I", 2), ("+I", 3)])
+    source_table(env, "CREATE TABLE u (x INT)", [("+I", 7), ("+I", 8)])
+    sink = sink_table(env, "CREATE TABLE s (x INT)")
+    env.execute_sql(
+        "INSERT INTO s SELECT x FROM t UNION ALL SELECT x FROM u UNION ALL SELECT x * 10 FROM t"
+    ).wait()
+    assert [r.x for r in sink.changelog()] == [1, 10, 7, 2, 20, 8, 3, 30]
 
 
 def test_turns_without_mini_batches(env: TableEnvironment) -> None:
