@@ -70,6 +70,22 @@ def test_an_aggregate_of_all_rows_has_one_row_that_changes(env: TableEnvironment
     assert_changelog(sink, "+I 1\n-U 1\n+U 3")
 
 
+def test_updates_of_rows_that_nothing_identifies(env: TableEnvironment) -> None:
+    sink = insert(env, "SELECT COUNT(*) FROM t GROUP BY k", "CREATE TABLE s (n BIGINT)")
+    assert_changelog(sink, "+I 1\n+I 1\n-D 1\n+I 2\n-D 1\n+I 1")
+    assert_rows(sink, "1\n2")
+
+
+def test_a_query_whose_key_is_another_one(env: TableEnvironment) -> None:
+    sink = insert(
+        env,
+        "SELECT COUNT(*), k FROM t GROUP BY k",
+        "CREATE TABLE s (n BIGINT, k STRING, PRIMARY KEY (n) NOT ENFORCED)",
+    )
+    assert_changelog(sink, "+I 1 a\n+U 1 b\n+I 2 a\n-D 1 b\n+I 1 b")
+    assert_rows(sink, "1 b\n2 a")
+
+
 def test_rows_pass_in_their_order(env: TableEnvironment) -> None:
     sink = insert(env, "SELECT v, k FROM t", "CREATE TABLE s (v INT, k STRING)")
     assert_changelog(sink, "+I 1 a\n+I 1 b\n+I 2 a\n-D 1 b\n+I 5 b")
