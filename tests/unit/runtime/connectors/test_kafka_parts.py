@@ -184,6 +184,19 @@ class TestFetching:
         found = reader.fetch(0, 100)
         assert found is not None and found.split_ids.tolist() == [0, 2, 1]
 
+    @pytest.mark.parametrize("count", [5, 300])
+    def test_each_message_has_its_offset(self, count: int) -> None:
+        """Also among offsets that are missing, and where partitions alternate."""
+        whole = [(0, i) for i in range(count)]
+        missing = [(0, 2 * i) for i in range(count)]
+        one_missing = [(0, i + (i > count // 2)) for i in range(count)]
+        alternating = [(i % 2, i // 2) for i in range(count)]
+        for places in (whole, missing, one_missing, alternating):
+            reader = fetcher(FakeConsumer(*(message(p, o) for p, o in places)), (0, 0, None), (1, 0, None))
+            found = reader.fetch(0, 1000)
+            assert found is not None
+            assert list(zip(found.split_ids.tolist(), found.offsets.tolist(), strict=True)) == places
+
     def test_only_what_is_wanted(self) -> None:
         wanted = Wanted(keys=True, timestamps=True)
         found = fetcher(FakeConsumer(message(0, 1)), (0, 0, None), wanted=wanted).fetch(0, 10)
