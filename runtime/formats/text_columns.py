@@ -131,11 +131,14 @@ def _times(texts: pa.StringArray, precision: int) -> Converted:
     return column, short if mask is None else mask | short
 
 
+_SECONDS = len("yyyy-mm-dd hh:mm:ss")
+
+
 def _timestamps(texts: pa.StringArray, t: DataType, *, iso: bool) -> Converted:
     zoned = t.root is Root.TIMESTAMP_LTZ
     offsets, data = text_buffers(texts)
     lengths = np.diff(offsets)
-    mask = lengths < (20 if zoned else 19)
+    mask = lengths < _SECONDS + zoned
     if len(data):
         last = len(data) - 1
         mask |= data[np.minimum(offsets[:-1] + 10, last)] != (ord("T") if iso else ord(" "))
@@ -143,11 +146,14 @@ def _timestamps(texts: pa.StringArray, t: DataType, *, iso: bool) -> Converted:
             mask |= data[np.clip(offsets[1:] - 1, 0, last)] != ord("Z")
     if texts.null_count:
         mask &= as_mask(pc.is_valid(texts))
-    if len(lengths) and lengths.max() > (27 if zoned else 26):
+    longest = int(lengths.max(initial=0)) - zoned
+    if longest > _SECONDS + 1 + 6:
         texts = _six_digits(texts, zoned=zoned)
     stamps, bad = cast_strictly(texts, pa.timestamp("us", tz="UTC" if zoned else None))
-    column = _cut(stamps.cast(pa.int64()), t.precision).cast(t.arrow)
-    return column, mask if bad is None else mask | bad
+    micros = stamps.cast(pa.int64())
+    if longest > _SECONDS + 1 + t.precision:
+        micros = _cut(micros, t.precision)
+    return micros.cast(t.arrow), mask if bad is None else mask | bad
 
 
 def _six_digits(texts: pa.StringArray, *, zoned: bool) -> pa.StringArray:
