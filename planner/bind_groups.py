@@ -67,7 +67,11 @@ def has_aggregate(node: exp.Expr, functions: FunctionRegistry) -> bool:
         return False
     if isinstance(node, exp.Window):
         inner = [c for c in node.iter_expressions() if c is not node.this]
-        inner += list(node.this.iter_expressions())
+        called = node.this
+        while isinstance(called, exp.Filter | exp.IgnoreNulls | exp.RespectNulls):
+            inner += [c for c in called.iter_expressions() if c is not called.this]
+            called = called.this
+        inner += list(called.iter_expressions())
         return any(has_aggregate(c, functions) for c in inner)
     if functions.is_aggregate_node(node):
         return True

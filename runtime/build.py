@@ -27,6 +27,7 @@ from .build_expand import expand
 from .build_groups import group_aggregate
 from .build_joins import join
 from .build_match import match_recognize
+from .build_over import over_aggregate
 from .build_ranks import deduplicate, limit, rank, sort, sort_limit, temporal_sort, window_rank
 from .build_sets import set_operation
 from .build_windows import window_aggregate, window_table_function
@@ -57,6 +58,7 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.Deduplicate: deduplicate,
     p.WindowRank: window_rank,
     p.WindowDeduplicate: window_rank,
+    p.OverAggregate: over_aggregate,
     p.Match: match_recognize,
     p.WindowAggregate: window_aggregate,
     p.ChangelogNormalize: changelog_normalize,

@@ -63,5 +63,4 @@ class Converter:
 
 
 _REFUSED: dict[type[l.LogicalNode], str] = {
-    l.Over: "an OVER aggregate in a streaming query",
 }

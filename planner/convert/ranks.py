@@ -93,7 +93,7 @@ def with_columns(source: p.PhysicalNode, exprs: Sequence[Expr]) -> tuple[p.Physi
     return made, at
 
 
-def constant_order(source: p.PhysicalNode, keys: Sequence[SortKey]) -> tuple[p.PhysicalNode, Order]:
+def order_columns(source: p.PhysicalNode, keys: Sequence[SortKey]) -> tuple[p.PhysicalNode, Order]:
     """The rows with the columns they are ordered by, and the order; constants order nothing."""
     varying = [k for k in keys if input_refs(k.expr)]
     source, at = with_columns(source, [k.expr for k in varying])
@@ -123,7 +123,7 @@ def calc_or_top_n(node: l.LogicalNode, c: Converter) -> p.PhysicalNode:
     source = c.convert(over.input)
     width = len(over.input.schema)
     source, partition = with_columns(source, call.partition)
-    source, order = constant_order(source, call.order)
+    source, order = order_columns(source, call.order)
     exprs, rest = found.exprs, found.rest
     rank: Expr
     single = found.range.start == found.range.end

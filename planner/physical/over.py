@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from streamsql.changelog import ChangelogMode
 
+from ..functions.base import literal_value
 from ..logical import OverCall
 from .base import PhysicalNode
-from .ranks import Order, order_text
+from .ranks import Order
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,8 +38,9 @@ class OverAggregate(PhysicalNode):
         frames = {c.frame for c in self.calls}
         orders = {c.order for c in self.calls}
         alike = len(frames) == 1 and len(orders) == 1
-        if alike and self.order:
-            pairs.append(("orderBy", order_text(self.order, source)))
+        if alike and self.calls[0].order:
+            keys = (f"{k.expr.text()} {'DESC' if k.descending else 'ASC'}" for k in self.calls[0].order)
+            pairs.append(("orderBy", ", ".join(keys)))
         if alike and self.calls[0].frame:
             pairs.append(("window", self.calls[0].frame))
         items = [*source.names]
@@ -52,3 +55,24 @@ class OverAggregate(PhysicalNode):
             return replace(self, mode=ChangelogMode.INSERT_ONLY)
         keyless = self.upsert_key is None
         return replace(self, mode=ChangelogMode.RETRACT if before or keyless else ChangelogMode.UPSERT)
+
+
+_RANGE = re.compile(r"RANGE BETWEEN INTERVAL (\d+) MILLISECOND PRECEDING")
+_ROWS = re.compile(r"ROWS BETWEEN (\d+) PRECEDING")
+
+
+def history(call: OverCall) -> tuple[int | None, int | None]:
+    """What a row's value reads of the rows before it: (rows, milliseconds) at most; None where that is unbounded."""
+    name = call.call.function.name
+    if name == "LAG":
+        value = literal_value(call.call.args[1]) if len(call.call.args) > 1 else 1
+        return (value if isinstance(value, int) else None), None
+    if call.frame.startswith("ROWS BETWEEN CURRENT ROW"):
+        return 0, None
+    if call.frame.startswith("RANGE BETWEEN CURRENT ROW"):
+        return None, 0
+    if (found := _ROWS.match(call.frame)) is not None:
+        return int(found[1]), None
+    if (found := _RANGE.match(call.frame)) is not None:
+        return None, int(found[1])
+    return None, None

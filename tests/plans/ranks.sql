@@ -39,3 +39,15 @@ SELECT window_start, window_end, player, n FROM (SELECT *, ROW_NUMBER() OVER (PA
 
 -- title: window deduplication
 SELECT window_end, player, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, player ORDER BY `time` DESC) AS rn FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(`time`), INTERVAL '10' SECOND))) WHERE rn = 1;
+
+-- title: over by event time
+SELECT player, SUM(shares) OVER w AS s, LAG(shares) OVER w AS l FROM orders WINDOW w AS (PARTITION BY player ORDER BY `time` ROWS BETWEEN 9 PRECEDING AND CURRENT ROW);
+
+-- title: over by processing time
+SELECT player, COUNT(*) OVER (PARTITION BY player ORDER BY pt) AS n FROM orders;
+
+-- title: several over
+SELECT player, COUNT(*) OVER (PARTITION BY player ORDER BY `time`) AS n, MAX(price) OVER (ORDER BY `time` RANGE BETWEEN INTERVAL '1' MINUTE PRECEDING AND CURRENT ROW) AS m, RANK() OVER (PARTITION BY part ORDER BY price) AS r FROM orders;
+
+-- title: over a changelog
+SELECT name, RANK() OVER (PARTITION BY team ORDER BY score DESC) AS r FROM players;

@@ -1,0 +1,91 @@
+"""OverAggregate nodes to operators."""
+
+from __future__ import annotations
+
+from streamsql.planner import physical as p
+from streamsql.planner.compile import compile_aggregate, compile_sort_key
+from streamsql.planner.logical import OverCall
+from streamsql.planner.physical.over import history
+
+from .build_calc import Fusion, what
+from .build_ranks import emit
+from .engine import internal_names, internal_schema
+from .operators.base import Operator
+from .operators.over import OverByTime, OverConfig
+from .operators.partition_recompute import PartitionRecompute, PartitionRecomputeConfig
+
+
+def over_aggregate(node: p.OverAggregate, fusion: Fusion) -> Operator:
+    """Window functions."""
+    return _recompute(node, fusion) if node.time is None else _by_time(node, fusion)
+
+
+def _by_time(node: p.OverAggregate, fusion: Fusion) -> Operator:
+    source = node.inputs[0].schema
+    values = [f"{_value(c, node, fusion, _clause(c, node, 'g'))} AS v{n}" for n, c in enumerate(node.calls)]
+    columns = internal_names(len(source))
+    named = [f"v{n}" for n in range(len(values))]
+    inner = f"SELECT *, {', '.join(values)} FROM {{input}}"
+    rows, ms = _history(node)
+    config = OverConfig(
+        sql=f"SELECT {', '.join([*columns, *named])} FROM ({inner}) WHERE due = 1 ORDER BY i",
+        rows=internal_schema(source),
+        keys=node.partition,
+        time=None if node.proctime else node.time,
+        history_rows=rows,
+        history_ms=ms,
+        output=internal_schema(node.schema),
+        what=what(node),
+    )
+    return OverByTime(config)
+
+
+def _history(node: p.OverAggregate) -> tuple[int | None, int | None]:
+    """The most that the calls read of the rows before, in rows and in milliseconds; None, None: all."""
+    bounds = [history(c) for c in node.calls]
+    if (None, None) in bounds:
+        return None, None
+    rows, times = [r for r, _ in bounds if r is not None], [ms for _, ms in bounds if ms is not None]
+    if node.proctime and times and rows:
+        return None, None
+    return max(rows, default=None), max(times, default=None)
+
+
+def _clause(call: OverCall, node: p.OverAggregate, partition: str) -> str:
+    """What stands in OVER's parentheses. By processing time, rows of one step follow each other as they arrive."""
+    source = node.inputs[0].schema
+    if node.proctime and "INTERVAL" not in call.frame:
+        frame = call.frame.replace("RANGE", "ROWS") or "ROWS UNBOUNDED PRECEDING"
+        return f"PARTITION BY {partition} ORDER BY i {frame}"
+    by = [f"c{k.column}" for k in node.order]
+    arrival = call.arrival(source, "i")
+    return (
+        f"PARTITION BY {partition} ORDER BY {', '.join([*by, *([arrival] if arrival else [])])} {call.frame}"
+    )
+
+
+def _recompute(node: p.OverAggregate, fusion: Fusion) -> Operator:
+    """Any order over any input: keep the rows of each partition, compute those that a step touches."""
+    source = node.inputs[0].schema
+    columns = internal_names(len(source))
+    values: list[str] = []
+    for call in node.calls:
+        by = [compile_sort_key(k, columns, fusion.sql.context) for k in call.order]
+        arrival = call.arrival(source, "i")
+        by += [arrival] if arrival else []
+        order = f" ORDER BY {', '.join(by)}" if by else ""
+        values.append(_value(call, node, fusion, f"PARTITION BY side, g{order} {call.frame}"))
+    config = PartitionRecomputeConfig(
+        sql=f"SELECT {', '.join(['g', 'side', *columns, *values])} FROM {{input}}",
+        rows=internal_schema(source),
+        keys=node.partition,
+        output=internal_schema(node.schema),
+        what=what(node),
+        emit=emit(node),
+    )
+    return PartitionRecompute(config)
+
+
+def _value(call: OverCall, node: p.OverAggregate, fusion: Fusion, clause: str) -> str:
+    columns = internal_names(len(node.inputs[0].schema))
+    return compile_aggregate(call.call, columns, fusion.sql.context, order=None, window=clause)

@@ -1,0 +1,143 @@
+"""OverByTime: window functions over the rows before each row, in the order of a time attribute.
+
+::
+
+    rows ──▶ waiting ──(watermark)──▶ due ─┬─ with the history of their partitions, one query ──▶ due rows, once
+                                           └──▶ history, as far back as a frame reads
+
+In: insert-only rows. Out: insert-only, each row once, with its values; by processing time at once, in order
+of arrival. Late rows and rows with a NULL time are counted and dropped.
+
+State: the rows that wait; per partition the rows that later frames read: of the last ``history_ms``, or the
+last ``history_rows`` of them, or all where a frame has no bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from streamsql.changelog import ChangelogBatch
+
+from ..state.hashing import hash_columns
+from ..state.run_store import RunStore
+from ..state.scalars import Scalars
+from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
+from .changes import first_of_each, spread
+from .on_time import on_time, times_ms
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class OverConfig:
+    """``sql``: over ``{input}`` with ``g`` (partition), ``due`` (0 or 1), ``c0 …``, ``i`` (place in the order); yields
+    the due rows in order, with the values as last columns.
+
+    ``time``: the column of event time, None for processing time. ``history_rows`` and ``history_ms``: what
+    frames read of the rows before; both None: everything; a row is kept that one of them asks for.
+    """
+
+    sql: str
+    rows: pa.Schema
+    keys: tuple[int, ...]
+    time: int | None
+    history_rows: int | None
+    history_ms: int | None
+    output: pa.Schema
+    what: str
+
+
+class OverByTime(Operator):
+    """See the module's text."""
+
+    def __init__(self, config: OverConfig) -> None:
+        self.config = config
+
+    def open(self, ctx: OperatorContext) -> None:
+        super().open(ctx)
+        c = self.config
+        number, i = pa.int64(), pa.field("i", pa.int64())
+        self._input = pa.schema([pa.field("g", number), pa.field("due", number), *c.rows, i])
+        self._values = ctx.engine.fragment(c.sql, {"input": self._input}, c.output, c.what)
+        self._held = pa.schema([*c.rows, i])
+        self._by_time = c.history_ms is not None and c.history_rows is None
+        self._history = ctx.state("history", RunStore(self._held, c.keys, timed=self._by_time))
+        self._count = ctx.state("count", Scalars())
+        if c.time is not None:
+            self._waiting = ctx.state("waiting", RunStore(c.rows, (), timed=True))
+
+    def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
+        batch = inputs[0]
+        rows = spread(batch) if batch is not None and batch.num_rows else None
+        if self.config.time is None:
+            until = time.now_ms
+            times = np.full(0 if rows is None else rows.num_rows, until)
+        else:
+            until = min(time.watermark, MAX_WATERMARK - 1)
+            rows, times = self._due(rows, self.config.time, time.watermark_before, until)
+        out = None
+        if rows is not None and rows.num_rows:
+            out = ChangelogBatch(self._evaluate(self._numbered(rows), times, until))
+        if self._by_time:
+            self._history.drop_until(until - (self.config.history_ms or 0))
+        return out
+
+    def _due(
+        self, rows: pa.RecordBatch | None, column: int, before: int, until: int
+    ) -> tuple[pa.RecordBatch, I64]:
+        """The rows that the watermark has reached, in the order of their times."""
+        if rows is not None:
+            rows, times = on_time(rows, column, before, self.ctx.metrics)
+            self._waiting.append(hash_columns([], rows.num_rows), rows, times=times)
+        due = self._waiting.take_until(until).rows
+        times = times_ms(due.column(column))
+        order = np.argsort(times, kind="stable")
+        return due.take(pa.array(order)), times[order]
+
+    def _numbered(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        first = self._count.get_int("rows")
+        self._count.set("rows", first + rows.num_rows)
+        numbers = pa.array(np.arange(first, first + rows.num_rows))
+        return pa.RecordBatch.from_arrays([*rows.columns, numbers], schema=self._held)
+
+    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int) -> pa.RecordBatch:
+        keys = [due.column(k) for k in self.config.keys]
+        hashes = hash_columns(keys, due.num_rows)
+        first, groups = first_of_each(keys, due.num_rows)
+        probed = hashes[first], [k.take(pa.array(first)) for k in keys]
+        held = self._history.probe(*probed, consolidate=True)
+        rows = pa.concat_batches([held.rows, due])
+        groups = np.concatenate([held.probe_index, groups])
+        is_due = np.zeros(rows.num_rows, np.int64)
+        is_due[held.rows.num_rows :] = 1
+        columns = [pa.array(groups), pa.array(is_due), *rows.columns]
+        made = self._values.run(input=pa.RecordBatch.from_arrays(columns, schema=self._input))
+        if self._by_time:
+            self._history.append(hashes, due, times=times)
+        else:
+            self._remember(rows, hashes[first][groups], groups, is_due, until)
+        return made
+
+    def _remember(
+        self, rows: pa.RecordBatch, hashes: npt.NDArray[np.uint64], groups: I64, is_due: I64, until: int
+    ) -> None:
+        """Keep what later frames read of these partitions."""
+        c = self.config
+        keep = np.ones(len(groups), np.bool_)
+        if c.history_rows is not None:
+            numbers = rows.column(rows.num_columns - 1).to_numpy(zero_copy_only=False)
+            order = np.lexsort((-numbers, groups))  # the last of each partition first
+            ordered = groups[order]
+            starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+            place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+            keep[order] = place < c.history_rows
+            if c.history_ms is not None and c.time is not None:
+                keep |= times_ms(rows.column(c.time)) > until - c.history_ms
+        changed = np.flatnonzero(keep == (is_due == 1))  # due rows to keep, old rows to forget
+        weights = np.where(keep[changed], 1, -1).astype(np.int64)
+        self._history.append(hashes[changed], rows.take(pa.array(changed)), weights)
