@@ -68,7 +68,7 @@ def optional_scope(scope: Scope) -> Scope:
         fields = (replace(f, type=f.type.with_nullable(True)) for f in r.schema)
         return replace(r, schema=Schema(tuple(fields)))
 
-    return Scope(tuple(optional(r) for r in scope.relations), scope.hidden)
+    return replace(scope, relations=tuple(optional(r) for r in scope.relations))
 
 
 def grouping_sets(

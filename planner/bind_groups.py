@@ -6,6 +6,7 @@ Expressions are bound over FROM's columns first, with placeholders where an aggr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from .bind_grouping_sets import (
     grouping_sets,
 )
 from .bind_nodes import project
+from .bind_subqueries import Subqueries, has_subquery
 from .expression_binder import ExpressionBinder
 from .expressions import AggregateCall, Expr, InputRef, SortKey, is_constant, sql_text
 from .functions import FunctionRegistry
@@ -96,6 +98,7 @@ class GroupBinder:
         self.keys: list[Expr] = []
         self.calls: list[AggregateCall] = []
         self.window: GroupWindow | None = None
+        self.subqueries: Subqueries | None = None
         group = select.args.get("group")
         plain = binder.expressions(scope)
         items = group.expressions if group is not None else []
@@ -152,7 +155,8 @@ class GroupBinder:
 
     def build(self) -> LogicalNode:
         """Aggregate over a projection of the keys and the aggregates' arguments."""
-        source, keys, calls = self.source, self.keys, self.calls
+        source, keys = self.source, self.keys
+        source, calls = self._with_subqueries(source)
         if self.window is not None:
             windowed = self.window.windowed(keys)
             width = len(windowed.input.schema)
@@ -189,6 +193,17 @@ class GroupBinder:
             keeps_time = {"start", "end"} <= roles and k in windows and windows[k].role == "time"
             key_fields.append(replace(base.schema[k], time=base.schema[k].time if keeps_time else None))
         return Aggregate(Schema((*key_fields, *fields)), base, tuple(key_columns), tuple(calls))
+
+    def _with_subqueries(self, source: LogicalNode) -> tuple[LogicalNode, list[AggregateCall]]:
+        """The source joined with the sub-queries inside aggregates, and the aggregates over it."""
+        found = [e for c in self.calls for e in c.inputs]
+        if self.subqueries is None or not has_subquery(found):
+            return source, self.calls
+        if self.window is not None:
+            raise self.binder.unsupported(self.select, "a sub-query inside an aggregate of a group window")
+        source, filled = self.subqueries.place(source, found, lambda e: e)
+        table = dict(zip(found, filled, strict=True))
+        return source, [c.map_inputs(lambda e: table[e]) for c in self.calls]
 
     def _call_fields(self, taken: set[str]) -> list[Field]:
         fields = []
@@ -256,6 +271,9 @@ class OverBinder:
         self.grouped = grouped
         self.calls: list[OverCall] = []
         self.windows = {w.name: w for w in select.args.get("windows") or []}
+        self.subqueries = Subqueries(binder)
+        if grouped is not None:
+            grouped.subqueries = self.subqueries
         self._expressions = _SelectExpressions(self, scope)
 
     def bind(self, node: exp.Expr) -> Expr:
@@ -284,6 +302,10 @@ class OverBinder:
             for o in (order_node.expressions if order_node is not None else [])
         )
         over = OverCall(call, partition, order, self._frame(spec))
+        if has_subquery([*call.inputs, *partition, *(k.expr for k in order)]):
+            raise self.binder.unsupported(
+                node, "a sub-query inside a window function (OVER)", "compute it in a sub-query in FROM"
+            )
         if over not in self.calls:
             self.calls.append(over)
         i = self.calls.index(over)
@@ -309,10 +331,10 @@ class OverBinder:
     def finish(
         self, node: LogicalNode, exprs: list[Expr], late: list[Expr], order: list[SortKey]
     ) -> tuple[LogicalNode, list[Expr], list[Expr], list[SortKey]]:
-        """The Over node (if any) and everything above rewritten over it."""
-        if not self.calls:
-            return node, exprs, late, order
+        """The Over node (if any) and everything above rewritten over it, joined with its sub-queries."""
         rewrite = self.grouped.rewrite if self.grouped is not None else (lambda e: e)
+        if not self.calls:
+            return self._with_subqueries(node, exprs, late, order, rewrite)
         calls = tuple(
             OverCall(
                 c.call.map_inputs(rewrite),
@@ -332,7 +354,21 @@ class OverBinder:
             return e.with_children(tuple(place(c) for c in e.children)) if e.children else e
 
         order = [replace(k, expr=place(k.expr)) for k in order]
-        return made, [place(e) for e in exprs], [place(e) for e in late], order
+        exprs, late = [place(e) for e in exprs], [place(e) for e in late]
+        return self._with_subqueries(made, exprs, late, order, lambda e: place(rewrite(e)))
+
+    def _with_subqueries(
+        self,
+        node: LogicalNode,
+        exprs: list[Expr],
+        late: list[Expr],
+        order: list[SortKey],
+        place: Callable[[Expr], Expr],
+    ) -> tuple[LogicalNode, list[Expr], list[Expr], list[SortKey]]:
+        node, filled = self.subqueries.place(node, [*exprs, *late, *(k.expr for k in order)], place)
+        first, last = len(exprs), len(exprs) + len(late)
+        order = [replace(k, expr=e) for k, e in zip(order, filled[last:], strict=True)]
+        return node, filled[:first], filled[first:last], order
 
 
 class _SelectExpressions(ExpressionBinder):
@@ -349,6 +385,9 @@ class _SelectExpressions(ExpressionBinder):
 
     def on_call(self, node: exp.Anonymous) -> Expr | None:
         return None if self._owner.grouped is None else self._owner.grouped.special(self, node)
+
+    def on_subquery(self, node: exp.Expr, kind: str) -> Expr:
+        return self._owner.subqueries.reference(self, node)
 
     def on_over(self, node: exp.Expr) -> Expr:
         assert isinstance(node, exp.Window)

@@ -21,6 +21,7 @@ from .bind_from import bind_from, refuse_hints
 from .bind_grouping_sets import has_sets, optional_scope
 from .bind_groups import GroupBinder, OverBinder, has_aggregate
 from .bind_nodes import cast, cast_to, project, refs, untimed
+from .bind_subqueries import bind_where
 from .bind_table import bind_table
 from .expression_binder import ExpressionBinder
 from .expressions import Cast, Expr, InputRef, Literal, SortKey
@@ -62,9 +63,15 @@ class BindContext:
 class QueryBinder:
     """Binds queries of one SQL text; ``sql`` is that text, for positions."""
 
-    def __init__(self, context: BindContext, sql: str) -> None:
+    def __init__(self, context: BindContext, sql: str, outer: Scope | None = None) -> None:
+        """``outer``: names of the query around this one, for a sub-query."""
         self.context = context
         self.sql = sql
+        self.outer = outer
+
+    def nested(self, scope: Scope) -> QueryBinder:
+        """The binder of a sub-query in an expression over ``scope``."""
+        return QueryBinder(self.context, self.sql, scope)
 
     # -- entry -----------------------------------------------------------------------------------------------------
     def bind(self, query: exp.Expr) -> LogicalNode:
@@ -94,7 +101,7 @@ class QueryBinder:
             context = replace(context, ctes={**context.ctes, cte.alias: (cte, context)})
         bare = query.copy()
         bare.set("with_", None)
-        return QueryBinder(context, self.sql).bind(bare)
+        return QueryBinder(context, self.sql, self.outer).bind(bare)
 
     # -- names of tables -------------------------------------------------------------------------------------------
     def relation(self, name: exp.Table, options: dict[str, str]) -> tuple[LogicalNode, tuple[str, ...]]:
@@ -180,6 +187,9 @@ class QueryBinder:
             return None
         return Position.at(self.sql, min(m["start"] for m in spans), max(m["end"] for m in spans))
 
+    def unsupported(self, node: exp.Expr | None, what: str, hint: str | None = None) -> UnsupportedError:
+        return UnsupportedError(f"{what} is not supported", hint=hint, position=self.position(node))
+
     def error(self, node: exp.Expr | None, message: str, hint: str | None = None) -> ValidationError:
         return ValidationError(message, hint=hint, position=self.position(node))
 
@@ -187,10 +197,10 @@ class QueryBinder:
     def _select(self, select: exp.Select) -> LogicalNode:
         refuse_hints(self, select)
         source, scope = self._from(select)
+        scope = replace(scope, outer=self.outer)
         where = select.args.get("where")
         if where is not None:
-            condition = self.condition(scope, where.this, "WHERE")
-            source = Filter(source.schema, source, condition)
+            source = bind_where(self, source, scope, where.this)
         if has_sets(select):
             scope = optional_scope(scope)
         items = self._items(select, scope)
@@ -207,6 +217,7 @@ class QueryBinder:
         node = source
         if grouped is not None:
             node, (exprs, conditions, late, order) = grouped.finish(names, exprs, conditions, late, order)
+            node, conditions = over.subqueries.place(node, conditions, grouped.rewrite)
         for c in conditions:
             node = Filter(node.schema, node, c)
         node, exprs, late, order = over.finish(node, exprs, late, order)

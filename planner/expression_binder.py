@@ -103,10 +103,11 @@ class ExpressionBinder:
         )
 
     def on_subquery(self, node: exp.Expr, kind: str) -> Expr:
-        """A sub-query; ``kind`` is ``scalar``, ``in``, ``exists``, ``any`` or ``all``."""
-        raise self.unsupported(
-            node, f"a sub-query as an expression ({kind}) is not supported yet", "put it into FROM"
-        )
+        """A sub-query, with what is compared with it; ``kind`` is ``scalar``, ``in``, ``exists``, ``any`` or ``all``.
+
+        Refused unless the relational binder joins it.
+        """
+        raise self.unsupported(node, "a sub-query is not supported here", "join it in FROM")
 
     # -- errors --------------------------------------------------------------------------------------------------
 
@@ -384,7 +385,12 @@ def _shown(node: exp.Expr) -> str:
 
 
 def _operator(name: str) -> Callable[[ExpressionBinder, exp.Expr], Expr]:
-    return lambda b, n: b.named(name, [b.bind(n.this), b.bind(n.expression)], n)
+    def bind(b: ExpressionBinder, n: exp.Expr) -> Expr:
+        if isinstance(n.expression, exp.Any | exp.All):
+            return b.on_subquery(n, "any" if isinstance(n.expression, exp.Any) else "all")
+        return b.named(name, [b.bind(n.this), b.bind(n.expression)], n)
+
+    return bind
 
 
 def _subquery(kind: str) -> Callable[[ExpressionBinder, exp.Expr], Expr]:

@@ -56,6 +56,18 @@ class InputRef(Expr):
 
 
 @dataclass(frozen=True)
+class OuterRef(Expr):
+    """Column ``index`` of the query around a sub-query."""
+
+    index: int
+    name: str
+    type: DataType
+
+    def text(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
 class Literal(Expr):
     """A constant. ``value`` is None, bool, int, float, Decimal, str, bytes, date, time or datetime.
 
