@@ -15,9 +15,10 @@ from streamsql.changelog import ChangelogBatch
 
 from .base import BadRecord, Position
 
-QUEUED_BATCHES_MAX = 2
-"""Decoded batches that wait for the job, besides the one in its hands. While the queue is full messages wait
-in librdkafka and the next batch is larger, so a slow job costs few, large decodes."""
+QUEUED_BATCHES_MAX = 4
+"""Decoded batches that wait for the job, besides those in its hands; all that wait are rows for two large steps.
+While the queue is full messages wait in librdkafka and the next batch is larger, so a slow job costs few, large
+decodes."""
 FETCHED_BATCHES_MAX = 1
 """Fetched batches that wait to be decoded: enough that both threads are busy under load."""
 

@@ -18,7 +18,7 @@ from streamsql.errors import ConnectorError
 
 from .base import Position, SourceContext
 from .kafka_client import LOG, Health, exception_reason, is_hopeless, owner_of, properties_of, reason
-from .kafka_fetch import Fetched, Fetcher, Wanted
+from .kafka_fetch import BATCH_MESSAGES_MAX, Fetched, Fetcher, Wanted
 from .kafka_offsets import Partition, ScanPlan, find_partitions, spans
 from .kafka_queue import Handover
 
@@ -154,7 +154,7 @@ class Reader:
         """Until asked to stop, or every partition of a bounded read has ended."""
         while not self._out.stopped and not (self._plan.is_bounded and self._fetcher.done):
             self._fetcher.pause(self.paused)
-            fetched = self._fetcher.fetch(WAIT_S, self._context.batch_rows_max)
+            fetched = self._fetcher.fetch(WAIT_S, min(self._context.batch_rows_max, BATCH_MESSAGES_MAX))
             if fetched is not None:
                 self._missing_probes = 0
                 self.known_ends = self._fetcher.known_ends()
