@@ -42,7 +42,7 @@ from .step_groups import Pairs, SlotGroups, StepGroups, summed
 ORDINAL = "i"
 """Name of the arrival-order column offered to FIRST_VALUE and LAST_VALUE."""
 
-GROUPS_PER_ROW_MIN = 0.25
+GROUPS_PER_ROW_MIN = 0.2
 """With more groups a row than this, the next step's rows are added up by slot."""
 
 

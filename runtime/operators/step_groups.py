@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -73,11 +74,15 @@ class Pairs:
         dtype = storage_dtype(before.type)
         all_kept = len(self.places) == 2 * self.groups and not before.null_count and not after.null_count
         if not all_kept or dtype is None or dtype == np.bool_:
-            at = (self.places >> 1) + (self.places & 1) * self.groups
-            return pa.concat_arrays([before, after]).take(pa.array(at))
+            return pa.concat_arrays([before, after]).take(self._taken)
         both = np.empty(2 * self.groups, dtype)
         both[0::2], both[1::2] = raw_values(before), raw_values(after)
         return from_raw(both, None, before.type)
+
+    @cached_property
+    def _taken(self) -> pa.Array:
+        """Where the values are when all of ``after`` follow all of ``before``."""
+        return pa.array((self.places >> 1) + (self.places & 1) * self.groups)
 
     def weights(self) -> Int64:
         return ((self.places & 1) << 1) - 1
