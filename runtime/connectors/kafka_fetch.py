@@ -29,8 +29,8 @@ PACE_S = 0.01
 """Time between two batches at least, for whose sake messages are gathered. Each batch costs a millisecond or
 more to decode and a step of the job; the first message after a pause of this length goes out at once."""
 BATCH_MESSAGES_MAX = 65_536
-"""A batch ends at so many messages: the stages behind begin early and work on memory that is still in the
-processor's cache, while the two milliseconds a batch costs are spread over enough of them."""
+"""A batch ends at so many messages: the stages behind begin early and little memory is held, while the two
+milliseconds a batch costs are spread over enough of them."""
 BATCH_BYTES_MAX = 64 * 1024 * 1024
 """A batch ends when its values exceed this, however few they are."""
 FEW_MESSAGES = 64
