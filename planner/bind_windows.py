@@ -79,11 +79,11 @@ def _arguments(binder: QueryBinder, call: exp.Anonymous, kind: str) -> dict[str,
 
 
 def _data(binder: QueryBinder, argument: exp.Expr, kind: str) -> tuple[LogicalNode, tuple[int, ...]]:
-    if not isinstance(argument, TableArgument):
+    inner = argument.this if isinstance(argument, TableArgument) else argument
+    if not isinstance(argument, TableArgument) and not isinstance(inner, exp.Subquery):
         raise binder.error(
             argument, f"the first argument of {kind} must be TABLE t", f"write {kind}(TABLE t, …)"
         )
-    inner = argument.this
     if isinstance(inner, exp.Table):
         node, _ = binder.relation(inner, {})
     else:

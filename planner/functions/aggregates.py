@@ -269,7 +269,7 @@ AGGREGATES: tuple[AggregateDef, ...] = (
                "The last value in order of arrival; NULLs are passed over."),
     _aggregate("LISTAGG", "(STRING[, STRING])", "STRING", _fixed(STRING(), True), _list_agg,
                "The texts joined, in order of arrival, with a separator (',').", coerce=_list_agg_args),
-    _aggregate("COLLECT", "(ANY)", "MULTISET", lambda args: MULTISET(args[0].type.not_null()).not_null(), _collect,
+    _aggregate("COLLECT", "(ANY)", "MULTISET", lambda args: MULTISET(args[0].type.with_nullable(True)).not_null(), _collect,
                "A multiset of the values."),
     _aggregate("ARRAY_AGG", "(ANY)", "ARRAY", _array_agg_type, _array_agg,
                "An array of the values in order of arrival, NULLs included unless IGNORE NULLS.",

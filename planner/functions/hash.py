@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamsql.datatypes import STRING
+from streamsql.datatypes import CHAR, VARCHAR
 from streamsql.errors import UnsupportedError
 
 from .base import Compile, FunctionDef, Invocation, scalar
@@ -33,7 +33,7 @@ def _sha2(inv: Invocation) -> str:
 
 
 def _hash(name: str, function: str, digits: int) -> FunctionDef:
-    return scalar(name, CATEGORY, "(TEXT)", STRING(), _digest(function),
+    return scalar(name, CATEGORY, "(TEXT)", CHAR(digits), _digest(function),
                   f"The {name} digest in {digits} hexadecimal digits.")  # fmt: skip
 
 
@@ -44,5 +44,5 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     _hash("SHA256", "sha256", 64),
     _hash("SHA384", "streamsql_sha384", 96),
     _hash("SHA512", "streamsql_sha512", 128),
-    scalar("SHA2", CATEGORY, "(TEXT, INT)", STRING(), _sha2, "The SHA-2 digest of that many bits."),
+    scalar("SHA2", CATEGORY, "(TEXT, INT)", VARCHAR(128), _sha2, "The SHA-2 digest of that many bits."),
 )

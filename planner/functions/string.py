@@ -20,7 +20,7 @@ from streamsql.datatypes import (
 from streamsql.errors import UnsupportedError
 
 from ..sql_parts import let, quote
-from .base import Compile, FunctionDef, Invocation, TypeMismatch, scalar
+from .base import Compile, FunctionDef, Infer, Invocation, TypeMismatch, scalar
 from .coercion import common_of
 
 if TYPE_CHECKING:
@@ -302,6 +302,33 @@ def _url_encode(inv: Invocation) -> str:
     return text
 
 
+def _same_length(args: Sequence[Expr]) -> DataType:
+    """The type of the text."""
+    return args[0].type
+
+
+def _at_most(args: Sequence[Expr]) -> DataType:
+    """Up to as long as the text."""
+    return VARCHAR(args[0].type.length)
+
+
+def _overlaid(args: Sequence[Expr]) -> DataType:
+    return VARCHAR(min(args[0].type.length + args[1].type.length, MAX_LENGTH))
+
+
+def _sized(
+    name: str,
+    signature: str,
+    sql: str | Compile,
+    description: str,
+    *,
+    result: Infer = _at_most,
+    result_text: str = "VARCHAR of the text's length",
+    **options: Any,
+) -> FunctionDef:
+    return scalar(name, CATEGORY, signature, result, sql, description, result_text=result_text, **options)
+
+
 def _text(name: str, signature: str, sql: str | Compile, description: str, **options: Any) -> FunctionDef:
     return scalar(name, CATEGORY, signature, STRING(), sql, description, **options)
 
@@ -311,64 +338,72 @@ def _count(name: str, signature: str, sql: str | Compile, description: str, **op
 
 
 def _trim_side(side: str, function: str) -> FunctionDef:
-    return _text(
+    return _sized(
         f"TRIM {side}", "(STRING[, STRING])", _trim(function), "", render=_trim_text,
         syntax=(f"TRIM({side} string1 FROM string2)",),
     )  # fmt: skip
 
+
+_LIKE: dict[str, Any] = {"result": _same_length, "result_text": "the type of the text"}
 
 FUNCTIONS: tuple[FunctionDef, ...] = (
     scalar("||", CATEGORY, "(TEXT, TEXT)", _concat_type, "({0} || {1})", "Both joined.",
            form="infix", syntax=("string1 || string2",), result_text="VARCHAR, CHAR or BYTES of both lengths"),
     _count("CHAR_LENGTH", "(STRING)", "length({0})", "The number of characters.",
            aliases=("CHARACTER_LENGTH",)),
-    _text("UPPER", "(STRING)", "upper({0})", "In upper case.", exact=True),
-    _text("LOWER", "(STRING)", "lower({0})", "In lower case.", exact=True),
+    _sized("UPPER", "(STRING)", "upper({0})", "In upper case.", exact=True, **_LIKE),
+    _sized("LOWER", "(STRING)", "lower({0})", "In lower case.", exact=True, **_LIKE),
     _count("POSITION", "(STRING, STRING)", "strpos({1}, {0})",
            "The position of the first occurrence of string1 in string2, 0 if there is none.",
            syntax=("POSITION(string1 IN string2)",)),
-    _text("TRIM", "(STRING[, STRING])", _trim("trim"),
+    _sized("TRIM", "(STRING[, STRING])", _trim("trim"),
           "Without the leading and trailing blanks, or characters of string1. LEADING or TRAILING: on that side only.",
           syntax=("TRIM([[BOTH | LEADING | TRAILING] [string1] FROM] string2)",)),
     _trim_side("LEADING", "ltrim"),
     _trim_side("TRAILING", "rtrim"),
-    _text("LTRIM", "(STRING[, STRING])", _trim("ltrim"), "Without the leading blanks, or characters of string2."),
-    _text("RTRIM", "(STRING[, STRING])", _trim("rtrim"), "Without the trailing blanks, or characters of string2."),
+    _sized("LTRIM", "(STRING[, STRING])", _trim("ltrim"), "Without the leading blanks, or characters of string2."),
+    _sized("RTRIM", "(STRING[, STRING])", _trim("rtrim"), "Without the trailing blanks, or characters of string2."),
     _text("BTRIM", "(STRING[, STRING])", _trim("trim"), "Without blanks, or characters of string2, on both sides."),
     _text("REPEAT", "(STRING, INT)", "repeat({0}, {1})", "The text that many times."),
     _text("REPLACE", "(STRING, STRING, STRING)", "replace({0}, {1}, {2})",
           "With every occurrence of string2 replaced by string3."),
-    _text("OVERLAY", "(STRING, STRING, INT[, INT])", _overlay,
+    _sized("OVERLAY", "(STRING, STRING, INT[, INT])", _overlay,
           "With characters from a position on replaced; as many as the new text has, or integer2.",
-          syntax=("OVERLAY(string1 PLACING string2 FROM integer1 [FOR integer2])",)),
-    _text("SUBSTRING", "(STRING, INT[, INT])", _substring,
+          syntax=("OVERLAY(string1 PLACING string2 FROM integer1 [FOR integer2])",), result=_overlaid,
+          result_text="VARCHAR of both lengths"),
+    _sized("SUBSTRING", "(STRING, INT[, INT])", _substring,
           "The part from a position (negative: from the end) to the end or of a length.",
           aliases=("SUBSTR",), nullable="always",
           syntax=("SUBSTRING(string FROM integer1 [FOR integer2])", "SUBSTRING(string, integer1[, integer2])")),
-    _text("LEFT", "(STRING, INT)", _take("left"), "The first characters; empty if the number is negative."),
-    _text("RIGHT", "(STRING, INT)", _take("right"), "The last characters; empty if the number is negative."),
+    _sized("LEFT", "(STRING, INT)", _take("left"), "The first characters; empty if the number is negative.",
+           nullable="always"),
+    _sized("RIGHT", "(STRING, INT)", _take("right"), "The last characters; empty if the number is negative.",
+           nullable="always"),
     _text("LPAD", "(STRING, INT, STRING)", _pad("lpad"), "Padded on the left, or cut, to a length.",
           nullable="always"),
     _text("RPAD", "(STRING, INT, STRING)", _pad("rpad"), "Padded on the right, or cut, to a length.",
           nullable="always"),
     _text("CONCAT", "(STRING...)", lambda inv: "(" + " || ".join(inv.args) + ")",
           "All joined; NULL if one is NULL."),
-    scalar("CONCAT_WS", CATEGORY, "(STRING, STRING...)", lambda args: STRING().with_nullable(args[0].type.nullable),
+    scalar("CONCAT_WS", CATEGORY, "(STRING, STRING...)", STRING(),
            "concat_ws({args})", "All but the first joined with the first between; NULLs are left out.",
-           nullable="rule", result_text="STRING"),
-    _text("INITCAP", "(STRING)", _initcap, "Each word with an upper-case first letter and the rest in lower case."),
+           nullable="always"),
+    _sized("INITCAP", "(STRING)", _initcap, "Each word with an upper-case first letter and the rest in lower case.",
+           **_LIKE),
     _count("INSTR", "(STRING, STRING[, INT, INT])", _instr, "The position of string2 in string1, 0 if not there.",
            syntax=("INSTR(string1, string2)",)),
     _count("LOCATE", "(STRING, STRING[, INT])", _locate,
            "The position of string1 in string2, looking from a position on; 0 if not there."),
-    _text("REVERSE", "(STRING)", "reverse({0})", "In reverse order."),
+    _text("REVERSE", "(STRING)", "reverse({0})", "In reverse order.", nullable="always"),
     _text("SPLIT_INDEX", "(STRING, ANY, INT)", _split_index,
           "The part with that number, from 0, of the text split at string2; NULL if there is none.",
           nullable="always", syntax=("SPLIT_INDEX(string1, string2, integer)",)),
     scalar("STR_TO_MAP", CATEGORY, "(STRING[, STRING, STRING])", MAP(STRING(), STRING()), _str_to_map,
-           "A map from pairs separated by string2 (',') of keys and values separated by string3 ('=')."),
+           "A map from pairs separated by string2 (',') of keys and values separated by string3 ('=').",
+           nullable="always"),
     _count("ASCII", "(STRING)", _ascii, "The code of the first character's first byte."),
-    _text("CHR", "(INT)", _chr, "The character of a code, modulo 256; empty if negative."),
+    _text("CHR", "(INT)", _chr, "The character of a code, modulo 256; empty if negative.",
+          nullable="always"),
     scalar("ENCODE", CATEGORY, "(STRING, STRING)", BYTES(), _encode, "The bytes of a text in a character set."),
     _text("DECODE", "(BYTES, STRING)", _decode, "The text of bytes in a character set."),
     _text("FROM_BASE64", "(STRING)", _from_base64, "The text that was encoded."),
@@ -381,7 +416,7 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
           "With each character of string2 replaced by the one at its place in string3, or left out."),
     scalar("ELT", CATEGORY, "(INT, TEXT...)", _elt_type, _elt, "The argument with that number, from 1; else NULL.",
            nullable="always", result_text="common type of the arguments"),
-    _text("URL_ENCODE", "(STRING)", _url_encode, "In application/x-www-form-urlencoded form."),
+    _text("URL_ENCODE", "(STRING)", _url_encode, "In application/x-www-form-urlencoded form.", nullable="always"),
     _text("URL_DECODE", "(STRING)", "TRY(url_decode(replace({0}, '+', ' ')))",
           "Out of application/x-www-form-urlencoded form; NULL if it is not.", nullable="always"),
     _text("PARSE_URL", "(STRING, STRING[, STRING])", _parse_url,

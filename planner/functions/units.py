@@ -77,7 +77,7 @@ def unit_interval(unit: str, count: str) -> tuple[str, DataType]:
 
 
 def difference(unit: str, start: str, end: str, volatile: bool) -> str:
-    """Whole units from ``start`` to ``end``; of months: until the same day and time of day is reached."""
+    """Whole units from ``start`` to ``end``; of months: until the same day (or the month's last) and time of day is reached."""
     if unit in MILLISECONDS:
         return (
             f"CAST((epoch_us({end}) // 1000 - epoch_us({start}) // 1000) // {MILLISECONDS[unit]} AS INTEGER)"
@@ -87,7 +87,8 @@ def difference(unit: str, start: str, end: str, volatile: bool) -> str:
 
     def months(a: str, b: str) -> str:
         count = f"(year({b}) - year({a})) * 12 + month({b}) - month({a})"
-        clock = f"(day({b}), CAST(CAST({b} AS TIMESTAMP) AS TIME)) < (day({a}), CAST(CAST({a} AS TIMESTAMP) AS TIME))"
+        day = f"least(day({a}), day(last_day({b})))"
+        clock = f"(day({b}), CAST(CAST({b} AS TIMESTAMP) AS TIME)) < ({day}, CAST(CAST({a} AS TIMESTAMP) AS TIME))"
         return f"({count} - CASE WHEN {clock} THEN 1 ELSE 0 END)"
 
     def by(a: str) -> str:

@@ -58,19 +58,19 @@ COLLECTIONS: tuple[tuple[str, object, str], ...] = (
      [('a', 1), ('b', 2)], "MAP<CHAR(1) NOT NULL, INT NOT NULL> NOT NULL"),
     ("MAP_UNION(MAP['a', 1], MAP['a', 2, 'b', 3])",
      [('a', 2), ('b', 3)], "MAP<CHAR(1) NOT NULL, INT NOT NULL> NOT NULL"),
-    ("MD5('abc')", '900150983cd24fb0d6963f7d28e17f72', "STRING NOT NULL"),
-    ("SHA1('abc')", 'a9993e364706816aba3e25717850c26c9cd0d89d', "STRING NOT NULL"),
-    ("SHA224('abc')", '23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7', "STRING NOT NULL"),
-    ("SHA256('abc')", 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', "STRING NOT NULL"),
+    ("MD5('abc')", '900150983cd24fb0d6963f7d28e17f72', "CHAR(32) NOT NULL"),
+    ("SHA1('abc')", 'a9993e364706816aba3e25717850c26c9cd0d89d', "CHAR(40) NOT NULL"),
+    ("SHA224('abc')", '23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7', "CHAR(56) NOT NULL"),
+    ("SHA256('abc')", 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', "CHAR(64) NOT NULL"),
     ("SHA384('abc')",
      'cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7',
-     "STRING NOT NULL"),
+     "CHAR(96) NOT NULL"),
     ("SHA512('abc')",
      'ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d'
-     '4423643ce80e2a9ac94fa54ca49f', "STRING NOT NULL"),
+     '4423643ce80e2a9ac94fa54ca49f', "CHAR(128) NOT NULL"),
     ("SHA2('abc', 512)",
      'ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d'
-     '4423643ce80e2a9ac94fa54ca49f', "STRING NOT NULL"),
+     '4423643ce80e2a9ac94fa54ca49f', "VARCHAR(128) NOT NULL"),
 )  # fmt: skip
 
 
