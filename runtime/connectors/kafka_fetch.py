@@ -33,8 +33,6 @@ BATCH_MESSAGES_MAX = 65_536
 milliseconds a batch costs are spread over enough of them."""
 BATCH_BYTES_MAX = 64 * 1024 * 1024
 """A batch ends when its values exceed this, however few they are."""
-FEW_MESSAGES = 64
-"""Up to so many messages are asked for their offsets one by one: looking for gaps would cost more."""
 NO_END = np.iinfo(np.int64).max
 
 Headers = Sequence[tuple[str, bytes | None]] | None
@@ -193,11 +191,10 @@ class Fetcher:
         if n == 0:
             return None
         wanted = self._wanted
-        ids = self._split_ids(messages)
         return _Chunk(
             values=pa.array(list(map(Message.value, messages)), pa.binary()),
-            split_ids=ids,
-            offsets=_offsets(messages, ids),
+            split_ids=self._split_ids(messages),
+            offsets=np.fromiter(map(Message.offset, messages), np.int64, n),
             keys=pa.array(list(map(Message.key, messages)), pa.binary()) if wanted.keys else None,
             stamps=np.array(list(map(Message.timestamp, messages)), np.int64) if wanted.timestamps else None,
             headers=[m.headers() for m in messages] if wanted.headers else None,
@@ -288,17 +285,6 @@ class Fetcher:
             if last[i] + 1 >= self._end[i]:
                 self._finish(i)
         return keep, moved
-
-
-def _offsets(messages: list[Any], ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """The offsets of one ``consume``. They rise within a partition (librdkafka drops what it had taken before a
-    seek or pause), so where none is missing the first and last tell all."""
-    n = len(messages)
-    if n > FEW_MESSAGES and (ids == ids[0]).all():
-        first, last = messages[0].offset(), messages[-1].offset()
-        if last - first == n - 1:
-            return np.arange(first, last + 1, dtype=np.int64)
-    return np.fromiter(map(Message.offset, messages), np.int64, n)
 
 
 def timestamp_type_name(code: int) -> str:
