@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import python_functions, python_tables
+from . import job_options, python_functions, python_tables
 from .catalog.catalog import CatalogManager
 from .catalog.connectors import table_options
 from .catalog.objects import FunctionDefinition
@@ -28,7 +28,6 @@ from .planner import logical as l
 from .planner import pipeline
 from .planner import statements as stmt
 from .planner.binder import BindContext, QueryBinder
-from .planner.convert import PhysicalOptions
 from .planner.functions import FunctionRegistry, support
 from .planner.functions.registry import AGGREGATES, SCALARS
 from .planner.physical import PhysicalPlan
@@ -222,23 +221,9 @@ class TableEnvironment:
             dynamic_options=bool(self.config.get("table.dynamic-table-options.enabled")),
         )
 
-    def _physical_options(self) -> PhysicalOptions:
-        return PhysicalOptions(
-            early_fire=bool(self.config.get("table.exec.emit.early-fire.enabled")),
-            time_zone=self.config.get("table.local-time-zone"),
-            ends=lambda scan: is_bounded(scan.table, scan.options),
-        )
-
     def _build_options(self, *, bounded: bool = False) -> BuildOptions:
-
-        get = self.config.get
-        return BuildOptions(
-            time_zone=get("table.local-time-zone"),
-            threads=get("streamsql.duckdb.threads") or 2,
-            idle_timeout_ms=get("table.exec.source.idle-timeout") or 0,
-            not_null=get("table.exec.sink.not-null-enforcer"),
-            length=get("table.exec.sink.type-length-enforcer"),
-            batch_rows_max=min(self._rows_max(), 131_072),
+        return job_options.build_options(
+            self.config,
             bounded=bounded,
             find_table=self._find_table,
             register_functions=self._register_functions(),
@@ -261,23 +246,6 @@ class TableEnvironment:
             raise ValidationError(f"{path} is a view; a table is needed")
         return found
 
-    def _rows_max(self) -> int:
-        """Rows a step: one where every intermediate change is wanted (mini-batch off)."""
-        if not self.config.get("table.exec.mini-batch.enabled"):
-            return 1
-        most, batch = (
-            self.config.get("streamsql.step.max-rows"),
-            self.config.get("table.exec.mini-batch.size"),
-        )
-        return int(most if batch == -1 else min(most, batch))
-
-    def _interval_ms(self) -> int:
-        """The least time between two steps."""
-        least = int(self.config.get("streamsql.step.min-interval"))
-        if not self.config.get("table.exec.mini-batch.enabled"):
-            return least
-        return max(least, int(self.config.get("table.exec.mini-batch.allow-latency")))
-
     @property
     def _batch_mode(self) -> bool:
         return str(self.config.get("execution.runtime-mode")).upper() == "BATCH"
@@ -295,7 +263,7 @@ class TableEnvironment:
 
     def _stream(self, root: l.LogicalNode) -> TableResult:
 
-        plan = pipeline.plan([root], self._physical_options())
+        plan = pipeline.plan([root], job_options.physical_options(self.config))
         queue = ResultQueue()
         job = self._submit(self.config.get("pipeline.name") or "collect", plan, queue)
         top = plan.roots[0].inputs[0]
@@ -316,8 +284,8 @@ class TableEnvironment:
             plan,
             self._build_options(bounded=bounded),
             queue,
-            rows_max=self._rows_max(),
-            interval_ms=self._interval_ms(),
+            rows_max=job_options.step_rows_max(self.config),
+            interval_ms=job_options.step_interval_ms(self.config),
         )
 
     @staticmethod
@@ -338,9 +306,8 @@ class TableEnvironment:
         roots = [pipeline.bind_root(s, context) for s in statements]
         if self._batch_mode:
             roots = [self._materialised(r) for r in roots]
-        plan = pipeline.plan(roots, self._physical_options())
-        target = statements[0].target.parts[-1]
-        name = self.config.get("pipeline.name") or f"insert_into_{target}"
+        plan = pipeline.plan(roots, job_options.physical_options(self.config))
+        name = self.config.get("pipeline.name") or f"insert_into_{statements[0].target.parts[-1]}"
         job = self._submit(name, plan, None, bounded=self._batch_mode)
         job.statement = "; ".join(s.sql for s in statements)
         if self.config.get("table.dml-sync"):
@@ -384,7 +351,7 @@ class TableEnvironment:
                 )
         context = self.bind_context()
         roots = [pipeline.bind_root(s, context) for s in statements]
-        return pipeline.explain(roots, self._physical_options(), details)
+        return pipeline.explain(roots, job_options.physical_options(self.config), details)
 
     # -- jobs ------------------------------------------------------------------------------------------------------
     def jobs(self) -> list[Job]:
