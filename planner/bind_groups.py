@@ -68,7 +68,7 @@ def has_aggregate(node: exp.Expr, functions: FunctionRegistry) -> bool:
     if isinstance(node, exp.Query | exp.Subquery):
         return False
     if isinstance(node, exp.Window):
-        inner = [c for c in node.iter_expressions() if c is not node.this]
+        inner: list[exp.Expr] = [c for c in node.iter_expressions() if c is not node.this]
         called = node.this
         while isinstance(called, exp.Filter | exp.IgnoreNulls | exp.RespectNulls):
             inner += [c for c in called.iter_expressions() if c is not called.this]

@@ -25,10 +25,6 @@ def bind_insert(statement: Insert, context: BindContext) -> Sink:
     """The plan of an INSERT. Raises ValidationError naming the column that does not fit."""
     if statement.overwrite:
         raise UnsupportedError("INSERT OVERWRITE is not supported", hint="use INSERT INTO")
-    if statement.on_conflict is not None:
-        raise UnsupportedError(
-            f"ON CONFLICT {statement.on_conflict} is not supported yet", hint="leave it out"
-        )
     path = context.resolve(statement.target.parts)
     table = context.catalog.require(path, position=statement.target.position)
     if isinstance(table, ViewDefinition):
@@ -42,6 +38,13 @@ def bind_insert(statement: Insert, context: BindContext) -> Sink:
     if statement.options:
         check_dynamic_options(context.dynamic_options, statement.target.position)
     check_writable(table, options)
+    conflict = None if statement.on_conflict is None else statement.on_conflict.removeprefix("DO ")
+    if conflict is not None and not table.primary_key:
+        raise ValidationError(
+            f"ON CONFLICT needs a PRIMARY KEY, and table {path} has none",
+            hint="declare PRIMARY KEY (…) NOT ENFORCED, or leave ON CONFLICT out",
+            position=statement.target.position,
+        )
     node = QueryBinder(context, statement.sql).bind(statement.query)
     return Sink(
         _schema(table),
@@ -49,6 +52,7 @@ def bind_insert(statement: Insert, context: BindContext) -> Sink:
         table,
         options,
         tuple(sorted(statement.options.items())),
+        conflict,
     )
 
 

@@ -9,7 +9,7 @@ Source: Flink's FlinkChangelogModeInferenceProgram (2.x).
 from __future__ import annotations
 
 from streamsql.changelog import ChangelogMode
-from streamsql.errors import UnsupportedError, ValidationError
+from streamsql.errors import ValidationError
 
 from . import physical as p
 
@@ -51,10 +51,10 @@ def _check_sink(sink: p.Sink) -> None:
         names = sink.schema.names
         query_key = "none" if child.upsert_key is None else ", ".join(names[i] for i in child.upsert_key)
         sink_key = ", ".join(names[i] for i in sink.primary_key)
-        raise UnsupportedError(
+        raise ValidationError(
             f"the primary key of {sink.table.path} ({sink_key}) differs from the key of the query's "
-            f"updates ({query_key}); upsert materialisation is not supported yet",
-            hint="make the primary key the GROUP BY columns",
+            f"updates ({query_key})",
+            hint="SET 'table.exec.sink.upsert-materialize' = 'AUTO', or make the primary key the GROUP BY columns",
         )
 
 

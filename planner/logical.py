@@ -373,15 +373,21 @@ class Sort(_Unary):
 
 @dataclass(frozen=True, eq=False)
 class Sink(_Unary):
-    """Writes its input into a table. The input has the sink's persisted columns in order, with their types."""
+    """Writes its input into a table. The input has the sink's persisted columns in order, with their types.
+
+    ``on_conflict``: ERROR, NOTHING or DEDUPLICATE, for rows of one primary key that are there at the same time.
+    """
 
     table: TableDefinition
     options: TableOptions
     overrides: tuple[tuple[str, str], ...] = ()
+    on_conflict: str | None = None
 
     def describe(self) -> str:
         path = self.table.path
-        return f"Sink(table=[{path.catalog}.{path.database}.{path.name}], fields=[{', '.join(self.schema.names)}])"
+        conflict = "" if self.on_conflict is None else f", conflictStrategy=[{self.on_conflict}]"
+        names = ", ".join(self.schema.names)
+        return f"Sink(table=[{path.catalog}.{path.database}.{path.name}], fields=[{names}]{conflict})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,7 @@ from .build_match import match_recognize
 from .build_over import over_aggregate
 from .build_ranks import deduplicate, limit, rank, sort, sort_limit, temporal_sort, window_rank
 from .build_sets import set_operation
+from .build_sinks import sink_upsert_materializer
 from .build_windows import window_aggregate, window_table_function
 from .connectors import create_sink, create_source
 from .connectors.base import SinkContext, SourceContext
@@ -65,6 +66,7 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.Expand: expand,
     p.Union: union,
     p.SetOperation: set_operation,
+    p.SinkUpsertMaterializer: sink_upsert_materializer,
 }
 """Who makes the operator of a node, from its plan and the Calcs fused into it."""
 

@@ -19,7 +19,7 @@ from .operators.calc import Calc, CalcConfig
 from .operators.changelog_normalize import ChangelogNormalize
 from .operators.union import Union
 
-FUSING = (p.GroupAggregate, p.WindowAggregate, p.Calc, p.Expand)
+FUSING = (p.GroupAggregate, p.WindowAggregate, p.Calc, p.Expand, p.SinkUpsertMaterializer)
 """Nodes that compute the Calcs below them in their own query."""
 
 

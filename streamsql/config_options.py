@@ -133,6 +133,14 @@ HONOURED: tuple[ConfigOption, ...] = (
         "VARBINARY(n) does at a sink",
     ),
     ConfigOption(
+        "table.exec.sink.upsert-materialize",
+        "enum",
+        "AUTO",
+        choices=("AUTO", "NONE", "FORCE"),
+        description="whether rows with the same primary key of a sink are kept apart before it: where the query's "
+        "key is another one, never, or always",
+    ),
+    ConfigOption(
         "table.dml-sync",
         "bool",
         False,
@@ -396,7 +404,6 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         table.exec.sink.nested-constraint-enforcer string IGNORE
         table.exec.sink.require-on-conflict bool true
         table.exec.sink.rowtime-inserter string ENABLED
-        table.exec.sink.upsert-materialize string AUTO
         table.exec.sink.upsert-materialize-strategy.adaptive.threshold.high int -
         table.exec.sink.upsert-materialize-strategy.adaptive.threshold.low int -
         table.exec.sink.upsert-materialize-strategy.type string LEGACY

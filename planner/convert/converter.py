@@ -19,12 +19,13 @@ Handler = Callable[[Any, "Converter"], p.PhysicalNode]
 class PhysicalOptions:
     """Session options that choose operators. ``early_fire``: window aggregates emit as they change.
 
-    ``ends``: whether a scan ends by itself.
+    ``ends``: whether a scan ends by itself. ``upsert_materialize``: AUTO, NONE or FORCE.
     """
 
     early_fire: bool = False
     time_zone: str = "UTC"
     ends: Callable[[l.Scan], bool] = lambda scan: False
+    upsert_materialize: str = "AUTO"
 
     def is_bounded(self, node: l.LogicalNode) -> bool:
         """Whether all that ``node`` reads ends."""

@@ -32,6 +32,7 @@ from .sets import SetOperation as SetOperation
 from .sets import Union as Union
 from .sinks import Collect as Collect
 from .sinks import Sink as Sink
+from .sinks import SinkUpsertMaterializer as SinkUpsertMaterializer
 from .sources import ChangelogNormalize as ChangelogNormalize
 from .sources import TableSourceScan as TableSourceScan
 from .sources import Values as Values

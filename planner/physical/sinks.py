@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamsql.catalog.connectors import TableOptions
 from streamsql.catalog.table import TableDefinition
@@ -51,6 +51,31 @@ class Sink(PassingMode):
 
     def short_kinds(self) -> str:
         return "NONE"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SinkUpsertMaterializer(PhysicalNode):
+    """One row for each primary key of a sink, where the query may have several at a time.
+
+    ``conflict``: DEDUPLICATE shows the latest of them, NOTHING the earliest; ERROR fails.
+    """
+
+    key: tuple[int, ...]
+    conflict: str = "DEDUPLICATE"
+
+    name = "SinkUpsertMaterializer"
+
+    def fields(self) -> list[tuple[str, str]]:
+        return [
+            ("key", ", ".join(self.schema[i].name for i in self.key)),
+            ("conflictStrategy", self.conflict),
+        ]
+
+    def settled(self, before: bool) -> PhysicalNode:
+        """The earliest of rows that are only added stays what it is."""
+        if self.conflict != "DEDUPLICATE" and not self.inputs[0].updating:
+            return replace(self, mode=ChangelogMode.INSERT_ONLY)
+        return replace(self, mode=ChangelogMode.RETRACT if before else ChangelogMode.UPSERT)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

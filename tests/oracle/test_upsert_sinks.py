@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from streamsql.changelog import ChangelogBatch
@@ -13,7 +14,8 @@ from streamsql.session import TableEnvironment
 from streamsql.testing.compare import difference, plain
 
 from .data import CHANGES, EVENTS, OTHER, UPSERTS
-from .run import STEPS, batch, session
+from .run import STEPS, batch, in_duckdb, session
+from .tables import RETRACT, Input, table
 
 INPUTS = [EVENTS, OTHER, CHANGES, UPSERTS]
 SINK = """
@@ -117,15 +119,82 @@ def test_an_aggregate_read_twice_serves_both_readers(sinks: list[Captured]) -> N
         assert difference(sink.rows.values(), batch(sql, INPUTS)) is None
 
 
-@pytest.mark.parametrize(
-    ("sql", "message"),
-    [
-        (f"SELECT k, COUNT(*), v FROM ({KEYED}) GROUP BY k, v", "primary key"),
-        ("SELECT COALESCE(k, '?'), COUNT(*), 1 FROM t GROUP BY k", "primary key"),
-        (f"SELECT CAST(COUNT(*) AS STRING), COUNT(*), 1 FROM ({KEYED}) GROUP BY k", "primary key"),
-    ],
-)
-def test_a_key_that_is_not_the_querys_is_refused(sinks: list[Captured], sql: str, message: str) -> None:
-    with session(INPUTS) as env, pytest.raises(StreamSqlError, match=message):
+OTHER_KEYS = {
+    "rows of several groups": f"SELECT k, COUNT(*), v FROM ({KEYED}) GROUP BY k, v",
+    "a computed key": "SELECT COALESCE(k, '?'), COUNT(*), 1 FROM t GROUP BY k",
+    "an aggregate as the key": f"SELECT CAST(COUNT(*) AS STRING), SUM(v), 1 FROM ({KEYED}) GROUP BY k",
+    "a changelog": "SELECT COALESCE(g, '?'), v, v FROM c",
+    "a join": "SELECT c.k, c.v, p.v FROM c JOIN p ON c.k = p.k",
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("sql", OTHER_KEYS.values(), ids=OTHER_KEYS)
+def test_rows_of_another_key_are_told_apart(sinks: list[Captured], sql: str, step: int) -> None:
+    """Each key shows one of its rows, and none of a key without rows."""
+    with session(INPUTS, step=step) as env:
         insert(env, sql)
+    (sink,) = sinks
+    rows = batch(sql, INPUTS)
+    assert set(sink.rows) == {row[0] for row in rows}
+    assert set(sink.rows.values()) <= set(rows)
+
+
+def test_the_latest_row_is_shown_and_the_one_before_it_when_it_goes(sinks: list[Captured]) -> None:
+    rows = table(
+        {"k": pa.string(), "n": pa.int64()}, ("a", 1), ("a", 2), ("b", 9), ("a", 2), ("a", 1), ("b", 9)
+    )
+    source = Input("x", rows, weights=(1, 1, 1, -1, -1, -1), mode=RETRACT)
+    with session([source], step=1) as env:
+        insert(env, "SELECT k, n, n FROM x")
+    assert sinks[0].changes == [
+        (1, ("a", 1, 1)),
+        (1, ("a", 2, 2)),
+        (1, ("b", 9, 9)),
+        (1, ("a", 1, 1)),
+        (-1, ("a", 1, 1)),
+        (-1, ("b", 9, 9)),
+    ]
+
+
+def test_a_key_that_is_not_the_querys_is_refused_where_told_so(sinks: list[Captured]) -> None:
+    setup = ["SET 'table.exec.sink.upsert-materialize' = 'NONE'"]
+    with session(INPUTS, setup=setup) as env, pytest.raises(StreamSqlError, match="primary key"):
+        insert(env, OTHER_KEYS["a computed key"])
     assert not sinks
+
+
+def test_telling_rows_apart_can_be_forced(sinks: list[Captured]) -> None:
+    sql = f"SELECT k, COUNT(*), SUM(v) FROM ({KEYED}) GROUP BY k"
+    with session(INPUTS, setup=["SET 'table.exec.sink.upsert-materialize' = 'FORCE'"]) as env:
+        insert(env, sql)
+        assert "SinkUpsertMaterializer" in env.explain_sql(f"INSERT INTO s {sql}")
+    assert difference(sinks[0].rows.values(), batch(sql, INPUTS)) is None
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize(("conflict", "edge"), [("NOTHING", "arg_min"), ("DEDUPLICATE", "arg_max")])
+def test_on_conflict(sinks: list[Captured], conflict: str, edge: str, in_batch: bool) -> None:
+    with session(INPUTS, step=3, batch=in_batch) as env:
+        insert(env, f"SELECT COALESCE(k, '?'), big, v FROM t ON CONFLICT DO {conflict}")
+    null = "CASE WHEN {0} IS NULL THEN -99 ELSE {0} END"
+    columns = ", ".join(f"nullif({edge}({null.format(c)}, o), -99)" for c in ("big", "v"))
+    wanted = in_duckdb(f"SELECT coalesce(k, '?') AS k, {columns} FROM t_o GROUP BY ALL", INPUTS)
+    assert difference(sinks[0].rows.values(), wanted) is None
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT COALESCE(k, '?'), big, v FROM t", OTHER_KEYS["rows of several groups"]]
+)
+def test_on_conflict_do_error(sinks: list[Captured], sql: str) -> None:
+    with (
+        session(INPUTS, step=3) as env,
+        pytest.raises(StreamSqlError, match="two rows with the primary key .k. = "),
+    ):
+        insert(env, f"{sql} ON CONFLICT DO ERROR")
+
+
+def test_on_conflict_do_error_without_conflicts(sinks: list[Captured]) -> None:
+    with session(INPUTS, step=3) as env:
+        insert(env, f"SELECT k, COUNT(*), SUM(v) FROM ({KEYED}) GROUP BY k ON CONFLICT DO ERROR")
+    assert len(sinks[0].rows) == 6
