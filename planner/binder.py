@@ -28,6 +28,7 @@ from .expressions import Cast, Expr, InputRef, Literal, SortKey
 from .functions import FunctionRegistry
 from .logical import Aggregate, Filter, LogicalNode, Project, SetOperation, Sort, Union, Values, View
 from .parsing import parse_expression, parse_one
+from .rules.push_filters import timed
 from .scope import Scope
 
 VIEW_DEPTH_MAX = 64
@@ -203,6 +204,7 @@ class QueryBinder:
             source = bind_where(self, source, scope, where.this)
         if has_sets(select):
             scope = optional_scope(scope)
+        source = timed(source)
         items = self._items(select, scope)
         grouped = GroupBinder(self, select, source, scope) if self._is_grouped(select) else None
         over = OverBinder(self, select, source, scope, grouped)

@@ -6,7 +6,7 @@ the same rows; sub-plan sharing rests on that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from streamsql.catalog.table import TableDefinition
 from streamsql.datatypes import TIMESTAMP
 from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
-from .expressions import AggregateCall, Expr, InputRef, SortKey, walk
+from .expressions import AggregateCall, Expr, InputRef, SortKey, input_refs, remap, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,6 +279,22 @@ class Join(LogicalNode):
 
     def with_inputs(self, inputs: Sequence[LogicalNode]) -> LogicalNode:
         return replace(self, left=inputs[0], right=inputs[1])
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether only left columns come out."""
+        return self.kind in ("SEMI", "ANTI")
+
+    def columns_read(self) -> set[int]:
+        """The columns of both inputs that deciding takes, whoever reads the result."""
+        return set() if self.condition is None else input_refs(self.condition)
+
+    def over(
+        self, schema: Schema, left: LogicalNode, right: LogicalNode, moved: Mapping[int, int]
+    ) -> LogicalNode:
+        """The join over narrower inputs, whose columns are where ``moved`` says."""
+        condition = None if self.condition is None else remap(self.condition, moved)
+        return replace(self, schema=schema, left=left, right=right, condition=condition)
 
     def describe(self) -> str:
         condition = "true" if self.condition is None else self.condition.text()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from . import logical as l
 from .expressions import InputRef
+from .join_conditions import key_pair, parts_of
+from .logical_joins import TemporalJoin
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,15 @@ class WindowColumns:
 
 
 _ROLES = ("start", "end", "time")
+
+
+@dataclass(frozen=True)
+class WindowMatch:
+    """The columns of each input that hold the window, and what completes it."""
+
+    left: tuple[int, int]
+    right: tuple[int, int]
+    clock: WindowClock
 
 
 def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
@@ -58,6 +69,8 @@ def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
         if {"start", "end"} <= {c.role for c in passed.values()}:
             return {i: replace(c, origin=node) for i, c in passed.items()}
         return {}
+    if isinstance(node, l.Join):
+        return _joined_columns(node)
     if isinstance(node, l.Union):
         parts = [window_columns(i) for i in node.inputs]
         shared = {
@@ -67,3 +80,39 @@ def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
         }
         return {i: replace(c, origin=node) for i, c in shared.items()}
     return {}
+
+
+def _joined_columns(node: l.Join) -> dict[int, WindowColumns]:
+    """The window's columns of both sides, as far as an outer join does not fill them with NULLs."""
+    if window_match(node) is None:
+        return {}
+    found: dict[int, WindowColumns] = {}
+    if node.kind not in ("RIGHT", "FULL"):
+        found |= window_columns(node.left)
+    if node.kind in ("INNER", "RIGHT"):
+        width = len(node.left.schema)
+        found |= {i + width: c for i, c in window_columns(node.right).items()}
+    return {i: replace(c, origin=node) for i, c in found.items()}
+
+
+def window_match(node: l.Join) -> WindowMatch | None:
+    """The windows that the condition makes equal, start and end; None where it does not."""
+    if node.null_aware or isinstance(node, TemporalJoin):
+        return None
+    left, right = window_columns(node.left), window_columns(node.right)
+    if not left or not right:
+        return None
+    found: dict[str, tuple[int, int]] = {}
+    clocks: set[WindowClock] = set()
+    for part in parts_of(node.condition):
+        pair = key_pair(part, len(node.left.schema))
+        if pair is None or not isinstance(pair.left, InputRef) or not isinstance(pair.right, InputRef):
+            continue
+        a, b = left.get(pair.left.index), right.get(pair.right.index)
+        if a is not None and b is not None and a.role == b.role:
+            found.setdefault(a.role, (pair.left.index, pair.right.index))
+            clocks |= {a.clock, b.clock}
+    if not {"start", "end"} <= found.keys() or len(clocks) != 1:
+        return None
+    (start, end) = found["start"], found["end"]
+    return WindowMatch((start[0], end[0]), (start[1], end[1]), clocks.pop())

@@ -8,8 +8,11 @@ from streamsql.planner.expressions import Expr, input_refs
 
 from .build_calc import Fusion, what
 from .engine import internal_names, internal_schema
+from .operators.expiry import WindowExpiry
+from .operators.interval_join import IntervalJoin, IntervalJoinConfig
 from .operators.join import Join, JoinConfig
 from .operators.join_pairs import KeyRule, ResidualConfig
+from .operators.window_join import WindowJoin, WindowJoinConfig
 
 
 def join(node: p.Join, fusion: Fusion) -> Join:
@@ -26,6 +29,43 @@ def join(node: p.Join, fusion: Fusion) -> Join:
             emits_inserts=not node.updating,
             content_sql=join_sql(node, fusion),
             key=node.upsert_key,
+            holds_watermark=node.holds_watermark,
+        )
+    )
+
+
+def interval_join(node: p.IntervalJoin, fusion: Fusion) -> IntervalJoin:
+    """A join with bounds on the difference of two times."""
+    left, right = node.inputs
+    return IntervalJoin(
+        IntervalJoinConfig(
+            kind=node.kind,
+            left=KeyRule(internal_schema(left.schema), node.left_keys, node.null_safe),
+            right=KeyRule(internal_schema(right.schema), node.right_keys, node.null_safe),
+            left_time=node.bounds.left_time,
+            right_time=node.bounds.right_time,
+            lower_ms=node.bounds.lower_ms,
+            upper_ms=node.bounds.upper_ms,
+            output=internal_schema(node.schema),
+            residual=residual(node, node.residual, fusion),
+            proctime=node.bounds.proctime,
+        )
+    )
+
+
+def window_join(node: p.WindowJoin, fusion: Fusion) -> WindowJoin:
+    """A join of equal windows."""
+    left, right = node.inputs
+    clock = node.match.clock
+    return WindowJoin(
+        WindowJoinConfig(
+            sql=join_sql(node, fusion, "{l}", "{r}"),
+            left=internal_schema(left.schema),
+            right=internal_schema(right.schema),
+            left_end=WindowExpiry(node.match.left[1], clock.zone, clock.proctime),
+            right_end=WindowExpiry(node.match.right[1], clock.zone, clock.proctime),
+            output=internal_schema(node.schema),
+            what=what(node),
         )
     )
 

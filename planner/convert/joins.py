@@ -14,6 +14,8 @@ from .. import physical as p
 from ..expressions import TRUE, Call, Expr, InputRef, conjuncts, is_deterministic, remap, shift
 from ..functions import conjunction
 from ..join_conditions import JoinCondition, KeyPair, call, key_pair, only_if, side_of, split_condition
+from ..join_kinds import IntervalBounds, interval_bounds
+from ..windows import WindowMatch, window_match
 from .calc import refs
 from .converter import Converter
 
@@ -27,10 +29,49 @@ def join(node: l.Join, c: Converter) -> p.PhysicalNode:
     if keyed is not node:
         below = join(keyed, c)
         return forwarding(below, node.schema, kept_columns(node, keyed))
-    return _regular(node, c)
+    match = window_match(node)
+    if match is not None:
+        return _windowed(node, match, c)
+    bounds = interval_bounds(node)
+    if bounds is not None and not any(c.convert(i).updating for i in node.inputs):
+        return _interval(node, bounds, c)
+    return _regular(node, c, timed=bounds is not None)
 
 
-def _regular(node: l.Join, c: Converter) -> p.PhysicalNode:
+def _windowed(node: l.Join, match: WindowMatch, c: Converter) -> p.PhysicalNode:
+    condition = split_condition(node.condition, len(node.left.schema))
+    left_keys, right_keys = columns_of(condition.keys)
+    made = p.WindowJoin(
+        schema=node.schema,
+        inputs=(c.convert(node.left), c.convert(node.right)),
+        kind=node.kind,
+        left_keys=left_keys,
+        right_keys=right_keys,
+        null_safe=tuple(k.null_safe for k in condition.keys),
+        residual=condition.residual,
+        where=node.condition,
+        match=match,
+    )
+    return replace(made, upsert_key=upsert_key(made))
+
+
+def _interval(node: l.Join, bounds: IntervalBounds, c: Converter) -> p.PhysicalNode:
+    left_keys, right_keys = columns_of(bounds.condition.keys)
+    made = p.IntervalJoin(
+        schema=node.schema,
+        inputs=(c.convert(node.left), c.convert(node.right)),
+        kind=node.kind,
+        left_keys=left_keys,
+        right_keys=right_keys,
+        null_safe=tuple(k.null_safe for k in bounds.condition.keys),
+        residual=bounds.condition.residual,
+        where=node.condition,
+        bounds=bounds,
+    )
+    return replace(made, upsert_key=upsert_key(made))
+
+
+def _regular(node: l.Join, c: Converter, *, timed: bool = False) -> p.PhysicalNode:
     left, right = c.convert(node.left), c.convert(node.right)
     condition = split_condition(node.condition, len(node.left.schema))
     left_keys, right_keys = columns_of(condition.keys)
@@ -46,6 +87,7 @@ def _regular(node: l.Join, c: Converter) -> p.PhysicalNode:
         null_safe=tuple(k.null_safe for k in condition.keys),
         residual=condition.residual,
         where=node.condition,
+        holds_watermark=timed,
     )
     return replace(made, upsert_key=upsert_key(made))
 

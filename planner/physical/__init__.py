@@ -12,8 +12,10 @@ from .calc import Calc as Calc
 from .calc import Correlate as Correlate
 from .expand import Expand as Expand
 from .groups import GroupAggregate as GroupAggregate
+from .joins import IntervalJoin as IntervalJoin
 from .joins import Join as Join
 from .joins import JoinNode as JoinNode
+from .joins import WindowJoin as WindowJoin
 from .match import Match as Match
 from .over import OverAggregate as OverAggregate
 from .ranks import Deduplicate as Deduplicate

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from ..expressions import Expr, InputRef, transform
 from ..join_conditions import unique_names
+from ..join_kinds import IntervalBounds
+from ..windows import WindowMatch
 from .base import PhysicalNode
 
 JOIN_TYPES = {
@@ -54,6 +56,9 @@ class JoinNode(PhysicalNode):
 class Join(JoinNode):
     """A join of all rows of both inputs, updated as they change."""
 
+    holds_watermark: bool = False
+    """Its rows have times that event time above it must not rely on before the end."""
+
     name = "Join"
 
     def fields(self) -> list[tuple[str, str]]:
@@ -63,6 +68,42 @@ class Join(JoinNode):
             ("leftInputSpec", _key_spec(left, self.left_keys)),
             ("rightInputSpec", _key_spec(right, self.right_keys)),
         ]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IntervalJoin(JoinNode):
+    """A join of insert-only inputs whose times are bounded against each other."""
+
+    bounds: IntervalBounds
+
+    name = "IntervalJoin"
+
+    def fields(self) -> list[tuple[str, str]]:
+        kind, *others = super().fields()
+        b = self.bounds
+        bounds = (
+            f"isRowTime={'false' if b.proctime else 'true'}, leftLowerBound={b.lower_ms}, "
+            f"leftUpperBound={b.upper_ms}, leftTimeIndex={b.left_time}, rightTimeIndex={b.right_time}"
+        )
+        return [kind, ("windowBounds", bounds), *others]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WindowJoin(JoinNode):
+    """A join of the rows of equal windows, when these end. ``match``: the columns that hold the windows."""
+
+    match: WindowMatch
+
+    name = "WindowJoin"
+
+    def fields(self) -> list[tuple[str, str]]:
+        sides = []
+        for side, node, (start, end) in zip(
+            ("leftWindow", "rightWindow"), self.inputs, (self.match.left, self.match.right), strict=True
+        ):
+            names = node.schema.names
+            sides.append((side, f"win_start=[{names[start]}], win_end=[{names[end]}]"))
+        return [*sides, *super().fields()]
 
 
 def shown_with(expr: Expr, names: Sequence[str]) -> str:

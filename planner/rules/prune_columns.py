@@ -13,7 +13,7 @@ from dataclasses import replace
 from streamsql.schema import Schema
 
 from .. import logical as l
-from ..expressions import Expr, input_refs, remap
+from ..expressions import Expr, InputRef, input_refs, remap
 from ..logical import (
     Aggregate,
     Expand,
@@ -109,6 +109,8 @@ def _prune(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[Logical
         case MatchRecognize():
             below, moved = _prune(node.input, node.columns_read(), wanted)
             return node.over(below, moved), {i: i for i in range(len(node.schema))}
+        case l.Join():
+            return _prune_join(node, needed, wanted)
         case View():
             # a view is asked for by name: all its columns stay
             return _keep_all(node, wanted)
@@ -183,6 +185,32 @@ def _prune_over(node: l.Over, needed: set[int], wanted: Wanted) -> tuple[Logical
     mapping = dict(moved) | {i: i - width + new_width for i in range(width, len(node.schema))}
     schema = Schema((*below.schema, *node.schema.fields[width:]))
     return replace(node, schema=schema, input=below, calls=calls), mapping
+
+
+def _prune_join(node: l.Join, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
+    width = len(node.left.schema)
+    used = needed | node.columns_read()
+    left, left_moved = _narrowed(node.left, {i for i in used if i < width}, wanted)
+    right, right_moved = _narrowed(node.right, {i - width for i in used if i >= width}, wanted)
+    new_width = len(left.schema)
+    both = left_moved | {i + width: new_width + n for i, n in right_moved.items()}
+    moved = {i: n for i, n in both.items() if i < len(node.schema)}
+    was = {n: i for i, n in moved.items()}
+    below = left.schema.fields if node.one_sided else (*left.schema.fields, *right.schema.fields)
+    fields = (node.schema[was[n]] if n in was else f for n, f in enumerate(below))
+    return node.over(Schema(tuple(fields)), left, right, both), moved
+
+
+def _narrowed(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
+    """The node yielding just the needed columns: what a join keeps, it keeps for long."""
+    below, moved = _prune(node, needed, wanted)
+    keep = sorted(moved[i] for i in needed) or [0]
+    if len(keep) == len(below.schema):
+        return below, moved
+    fields = tuple(below.schema[i] for i in keep)
+    exprs = tuple(InputRef(i, f.name, f.type) for i, f in zip(keep, fields, strict=True))
+    place = {old: n for n, old in enumerate(keep)}
+    return Project(Schema(fields), below, exprs), {i: place[n] for i, n in moved.items() if n in place}
 
 
 def _keep_all(node: LogicalNode, wanted: Wanted) -> tuple[LogicalNode, Mapping]:

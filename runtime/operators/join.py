@@ -27,7 +27,7 @@ from streamsql.changelog import ChangelogBatch
 from ..state.buffers import I64
 from ..state.hashing import hash_columns
 from ..state.run_store import RunStore
-from .base import Operator, OperatorContext, StepTime
+from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
 from .join_counts import KeyCounts, RowCounts, by_key
 from .join_pairs import (
     Changes,
@@ -50,6 +50,7 @@ class JoinConfig:
     """``content_sql``: the whole result, from relations ``l`` and ``r`` that hold the rows of both sides.
 
     ``insert_only``: of both inputs; ``emits_inserts``: of the output. ``key``: the upsert key of the output.
+    ``holds_watermark``: event time above waits for the end of the input, as rows come out however late.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class JoinConfig:
     emits_inserts: bool
     content_sql: str
     key: tuple[int, ...] | None = None
+    holds_watermark: bool = False
 
 
 class Join(Operator):
@@ -198,6 +200,10 @@ class Join(Operator):
             held = others.found
         found = counts.step(changes, firsts, held, more)
         return [] if found is None else [found]
+
+    def output_watermark(self, input_watermark: int) -> int:
+        held = self.config.holds_watermark and input_watermark != MAX_WATERMARK
+        return MIN_WATERMARK if held else input_watermark
 
     def content(self) -> pa.Table:
         """The join of all that is kept: the cost is that of the whole state."""

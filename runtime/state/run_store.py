@@ -179,6 +179,12 @@ class RunStore(State):
         self.drop_until(time)
         return _consolidated(RunProbe(found.rows, found.weights, found.seq, np.zeros(len(found), np.int64)))
 
+    def first_time(self) -> int | None:
+        """The earliest time of a row, one that a retraction cancels included."""
+        horizon = -(2**63) if self._horizon is None else self._horizon
+        firsts = ((run, run.expired_count(horizon)) for run in self._runs)
+        return min((int(run.sorted_times[n]) for run, n in firsts if n < len(run)), default=None)
+
     def snapshot(self) -> dict[str, pa.Table]:
         """Every run by reference under its own name; ``runs`` names them, oldest first."""
         names = pa.array([run.name for run in self._runs], pa.int64())

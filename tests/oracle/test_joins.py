@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from .compare import difference
 from .data import CHANGES, EVENTS, OTHER, UPSERTS
-from .run import run_every_way
+from .run import batch, restarted, run_every_way
 from .tables import RETRACT, Input, table
 
 KINDS = ("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
@@ -136,3 +137,11 @@ def test_window_aggregates_joined() -> None:
         "GROUP BY k, window_start, window_end) AS t ON t.k = u.k",
         [EVENTS, OTHER],
     )
+
+
+@pytest.mark.parametrize("on", ["a.k = b.k", "a.k = b.k AND a.v < b.v", "a.v < b.v"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_restarted_join_goes_on(kind: str, on: str) -> None:
+    sql = f"SELECT a.k, a.v, b.k, b.v FROM c AS a {kind} b ON {on}"
+    found = restarted(sql, [CHANGES, CHANGING], step=3)
+    assert difference(found, batch(sql, [CHANGES, CHANGING])) is None

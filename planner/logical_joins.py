@@ -1,0 +1,48 @@
+"""Temporal joins: a row with what another table holds at the row's time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from streamsql.schema import ROWTIME, Schema
+
+from .expressions import remap
+from .logical import Join, LogicalNode
+
+
+@dataclass(frozen=True, eq=False)
+class TemporalJoin(Join):
+    """``left [LEFT] JOIN right FOR SYSTEM_TIME AS OF time``: each left row with the right side as it was at its time.
+
+    ``time``: a left column; event time reads the version of that moment, processing time what is there now.
+    ``table``: the right side as it was written, for messages.
+    """
+
+    time: int = 0
+    table: str = ""
+
+    @property
+    def event_time(self) -> bool:
+        return self.left.schema[self.time].time == ROWTIME
+
+    def versioned_by(self) -> int | None:
+        """The right column that says since when a version holds."""
+        times = [i for i, f in enumerate(self.right.schema) if f.time == ROWTIME]
+        return times[0] if len(times) == 1 else None
+
+    def columns_read(self) -> set[int]:
+        version = self.versioned_by() if self.event_time else None
+        read = super().columns_read() | {self.time}
+        return read if version is None else read | {len(self.left.schema) + version}
+
+    def over(
+        self, schema: Schema, left: LogicalNode, right: LogicalNode, moved: Mapping[int, int]
+    ) -> LogicalNode:
+        condition = None if self.condition is None else remap(self.condition, moved)
+        return replace(
+            self, schema=schema, left=left, right=right, condition=condition, time=moved[self.time]
+        )
+
+    def describe(self) -> str:
+        return f"Temporal{super().describe()[:-1]}, time=[{self.left.schema[self.time].name}])"
