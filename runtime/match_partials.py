@@ -7,11 +7,11 @@
     rows taken    5 ◀── 6 ◀── 7               each row points at the one before: threads share their beginnings
 
 A match begins at every row that may be a first one. A row moves each thread of each start on, or ends it. A start is
-decided when no thread is left that would be preferred over its best match; it then emits that match, or nothing.
+decided when no thread is left that would be preferred over its best match: it has that match, or none.
 
-A decided match settles the starts that stand in its way: later ones before the row where matching resumes are dropped;
-earlier ones, still undecided, keep the match they have if it lets matching resume at the new start, else they are
-dropped. With SKIP TO NEXT ROW starts do not know of each other.
+Matches are emitted in the order of their starts, as the SQL standard has it: a decided one waits for the starts before
+it, because the match of one of those may drop the starts up to where matching resumes. With SKIP TO NEXT ROW nothing is
+dropped, so nothing waits.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Taken:
 
 
 class Start:
-    """The threads of the matches that begin at ``row``."""
+    """The threads of the matches that begin at ``row``; no threads: decided. A start that is dropped has row −1."""
 
     __slots__ = ("best", "row", "threads", "time")
 
@@ -88,7 +88,7 @@ class Matcher:
         self.touched: set[int] = set()
         """Partitions whose last start ended."""
         self.waiting: set[Start] = set()
-        """Starts that have a match and may find a better one; settled ones are taken out by :meth:`held_since`."""
+        """Starts that have a match not yet emitted; others are taken out by :meth:`held_since`."""
         self._initial = rules.trackers.initial
         self._first = [(state, None) for state in rules.program.start]
         self._due: list[tuple[int, int]] = []
@@ -102,7 +102,7 @@ class Matcher:
                 return False
             self.starts[slot] = starts = []
         if self.rules.within_ms is not None:
-            self._expire(slot, starts, time - self.rules.within_ms)
+            self._expire(starts, time - self.rules.within_ms)
         if begins:
             if not starts:
                 heapq.heappush(self._due, (time, slot))
@@ -116,12 +116,10 @@ class Matcher:
         return True
 
     def _advance(self, starts: list[Start], number: int, time: int, row: Row) -> None:
-        for start in list(starts):
-            if start.row >= 0:  # not settled by another start of this row
+        for start in starts:
+            if start.threads:
                 self._move(start, number, time, row)
-                if not start.threads:
-                    self._decide(starts, start)
-        starts[:] = [s for s in starts if s.row >= 0]
+        self._decide(starts)
 
     def _move(self, start: Start, number: int, time: int, row: Row) -> None:
         """All threads of a start one row on; a complete match ends the threads that are worse than it."""
@@ -139,8 +137,7 @@ class Matcher:
                 if follow == END:
                     start.best = taken
                     start.threads = moved
-                    if moved:
-                        self.waiting.add(start)
+                    self.waiting.add(start)
                     return
                 if seen is None or not _known(seen, follow, values):
                     moved.append((follow, taken))
@@ -152,32 +149,23 @@ class Matcher:
         start.threads = moved
 
     # -- decisions -------------------------------------------------------------------------------------------------
-    def _decide(self, starts: list[Start], start: Start) -> None:
-        """Emit the match of a start without threads, if it has one, and settle the starts in its way."""
-        best, row = start.best, start.row
-        start.row = -1
-        if best is None:
-            return
-        if self.rules.resume == "TO NEXT ROW":
-            self.found.append(best)
-            return
-        resume = self._resume(best, row)
-        self._settle([s for s in starts if 0 <= s.row < row], row)
-        self.found.append(best)
-        for other in starts:
-            if other.row < resume:
-                other.row = -1
-
-    def _settle(self, earlier: Sequence[Start], row: int) -> None:
-        """End undecided starts before a match that begins at ``row``, with the match they have if it fits."""
-        resume = 0
-        for start in earlier:
-            if start.best is not None and start.row >= resume:
-                behind = self._resume(start.best, start.row)
-                if behind <= row:
-                    self.found.append(start.best)
-                    resume = behind
-            start.row = -1
+    def _decide(self, starts: list[Start]) -> None:
+        """Emit what is decided and waits for nothing; drop the starts that a match has skipped."""
+        independent = self.rules.resume == "TO NEXT ROW"
+        resume, waiting = -1, False
+        for start in starts:
+            if start.row < resume:
+                start.row = -1
+            elif start.threads:
+                waiting = not independent
+            elif start.best is None:
+                start.row = -1
+            elif not waiting:
+                self.found.append(start.best)
+                if not independent:
+                    resume = self._resume(start.best, start.row)
+                start.row = -1
+        starts[:] = [s for s in starts if s.row >= 0]
 
     def _resume(self, best: Taken, row: int) -> int:
         """The number of the row where matching goes on behind a match."""
@@ -200,13 +188,14 @@ class Matcher:
         return found
 
     # -- time ------------------------------------------------------------------------------------------------------
-    def _expire(self, slot: int, starts: list[Start], before: int) -> None:
+    def _expire(self, starts: list[Start], before: int) -> None:
         """Decide the starts older than ``before``: no further row is within the interval."""
-        while starts and starts[0].time < before:
-            start = starts[0]
-            start.threads = []
-            self._decide(starts, start)
-            starts[:] = [s for s in starts if s.row >= 0]
+        if not starts or starts[0].time >= before:
+            return
+        for start in starts:
+            if start.time < before:
+                start.threads = []
+        self._decide(starts)
 
     def pass_time(self, now: int) -> None:
         """Decide what no row after ``now`` can be part of any more."""
@@ -218,7 +207,7 @@ class Matcher:
             starts = self.starts.get(slot)
             if starts is None:
                 continue
-            self._expire(slot, starts, before)
+            self._expire(starts, before)
             if starts:
                 heapq.heappush(self._due, (starts[0].time, slot))
             else:
@@ -232,7 +221,7 @@ class Matcher:
         return self._due[0][0] + self.rules.within_ms
 
     def held_since(self) -> int | None:
-        """The earliest time of the last row of a match that is found and not decided."""
+        """The earliest time of the last row of a match that is found and not emitted."""
         self.waiting = {s for s in self.waiting if s.row >= 0}
         return min((s.best.time for s in self.waiting if s.best is not None), default=None)
 
@@ -242,8 +231,13 @@ class Matcher:
         self._due = [(starts[0].time, slot) for slot, starts in self.starts.items()]
         heapq.heapify(self._due)
 
-    def drop_all(self) -> None:
-        """The end of the input: what is undecided stays so."""
+    def end(self) -> None:
+        """The end of the input: what is undecided has no match, and nothing waits for it any more."""
+        for starts in self.starts.values():
+            for start in starts:
+                if start.threads:
+                    start.threads, start.best = [], None
+            self._decide(starts)
         self.touched |= self.starts.keys()
         self.starts.clear()
         self.waiting.clear()

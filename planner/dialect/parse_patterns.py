@@ -21,6 +21,12 @@ _QUANTIFIERS: dict[TokenType, tuple[int, int | None]] = {
     TokenType.PLUS: (1, None),
     TokenType.PLACEHOLDER: (0, 1),  # the token of "?"
 }
+_REFUSED = {
+    "PERMUTE": "PERMUTE is",
+    "^": "the anchor ^ is",
+    "$": "the anchor $ is",
+    "{": "the exclusion {- … -} is",
+}
 
 
 class PatternParser(FunctionParser):
@@ -111,6 +117,9 @@ class PatternParser(FunctionParser):
 
     def _quantified(self) -> exp.Expr:
         start = self._curr
+        refused = _REFUSED.get(start.text.upper())
+        if refused is not None and (start.text != "PERMUTE" or self._next.token_type == TokenType.L_PAREN):
+            raise self._error(f"{refused} not part of Flink's MATCH_RECOGNIZE", start)
         if self._match(TokenType.L_PAREN):
             part: exp.Expr = PatternGroup(this=self._alternation())
             self._match_r_paren()

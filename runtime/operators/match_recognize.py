@@ -4,14 +4,14 @@
 
     rows ──▶ held until the watermark passes ──▶ sorted, computed columns ──▶ Matcher ──▶ measures of found matches
 
-In: insert-only rows. Out: insert-only, in the order in which matches are decided. By event time a row is late against
+In: insert-only rows. Out: insert-only, as soon as a match is decided. By event time a row is late against
 the watermark of earlier steps; late rows and rows without a time are counted and dropped. By processing time rows are
 matched as they arrive.
 
 State: ``held`` rows that wait for the watermark; ``partitions`` that have open starts; ``matches``, the starts and the
-rows they took. A start is freed when it is decided, dropped by another match, or older than WITHIN; what is undecided
-at the end of the input is no match. Conditions and measures are DuckDB queries a step; ``match_conditions.py`` says
-what is left a row.
+rows they took. A start is freed when its match is emitted, when it has none, or when another match skips it; WITHIN
+decides old ones, and what is undecided at the end of the input is no match. Conditions and measures are DuckDB queries
+a step; ``match_conditions.py`` says what is left a row.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class MatchConfig:
     """``time_sql``: a row's time in ms over ``{input}``, None by processing time.
 
     ``sort_sql``: over rows with ``i`` (arrival) and ``t`` (time), yields the input's columns, ``t``, then the
-    ``computed`` columns, in order. ``begins``: those of which one must be true where a match begins, None if
-    that is not known. ``rules``: made of the computed columns over NULLs. ``measures_sql``: over matched rows with ``m`` (match),
-    ``n`` (place in it) and ``v`` (variable), yields the output in order of ``m``. ``holds_time``: the output has the
-    last row's time as event time.
+    ``computed`` columns, in order. ``begins``: those of which one must be true where a match begins, None if that
+    is not known. ``rules``: made of the computed columns over NULLs. ``measures_sql``: over matched rows with ``m``
+    (match), ``n`` (place in it) and ``v`` (variable), yields the output in order of ``m``. ``holds_time``: the output
+    has the last row's time as event time.
     """
 
     input: pa.Schema
@@ -118,9 +118,9 @@ class MatchRecognize(Operator):
         slots = self._match(ready)
         ended = time.watermark == MAX_WATERMARK
         self._matcher.pass_time(MAX_WATERMARK if ended else passed)
-        out = self._emit()
         if ended:
-            self._matcher.drop_all()
+            self._matcher.end()
+        out = self._emit()
         self._free(slots)
         return out
 
