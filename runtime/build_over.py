@@ -2,22 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from streamsql.planner import physical as p
 from streamsql.planner.compile import compile_aggregate, compile_sort_key
+from streamsql.planner.expressions import Cast, InputRef
 from streamsql.planner.logical import OverCall
-from streamsql.planner.physical.over import history
+from streamsql.planner.physical.over import history, is_running
 
 from .build_calc import Fusion, what
 from .build_ranks import emit
 from .engine import internal_names, internal_schema
 from .operators.base import Operator
-from .operators.over import OverByTime, OverConfig
+from .operators.over import OverByTime, OverConfig, OverRunning
 from .operators.partition_recompute import PartitionRecompute, PartitionRecomputeConfig
 
 
 def over_aggregate(node: p.OverAggregate, fusion: Fusion) -> Operator:
     """Window functions."""
-    return _recompute(node, fusion) if node.time is None else _by_time(node, fusion)
+    if node.time is None:
+        return _recompute(node, fusion)
+    return _running(node, fusion) if keeps_values(node) else _by_time(node, fusion)
+
+
+def keeps_values(node: p.OverAggregate) -> bool:
+    """Whether a value a partition is enough: then its rows need not be kept."""
+    return all(is_running(c) for c in node.calls)
+
+
+def _running(node: p.OverAggregate, fusion: Fusion) -> Operator:
+    """The value so far is one more row in front; it is added up with the values of the rows that are due."""
+    source = node.inputs[0].schema
+    width = len(source)
+    columns = internal_names(width)
+    lifted = [
+        f"CASE WHEN due = 1 THEN {_lifted(c, node, fusion)} ELSE h{n} END AS l{n}"
+        for n, c in enumerate(node.calls)
+    ]
+    values: list[str] = []
+    for n, call in enumerate(node.calls):
+        clause = _clause(call, node, "g")
+        if call.call.function.name in ("COUNT", "ROW_NUMBER"):
+            values.append(f"(sum(l{n}) OVER ({clause}))::BIGINT AS v{n}")
+            continue
+        carried = replace(call.call, args=(InputRef(width + n, f"l{n}", call.call.type),), filter=None)
+        names = [*columns, *(f"l{m}" for m in range(len(node.calls)))]
+        sql = compile_aggregate(carried, names, fusion.sql.context, order=None, window=clause)
+        values.append(f"{sql} AS v{n}")
+    inner = f"SELECT *, {', '.join(lifted)} FROM {{input}}"
+    outer = f"SELECT *, {', '.join(values)} FROM ({inner})"
+    named = [f"v{n}" for n in range(len(values))]
+    config = OverConfig(
+        sql=f"SELECT {', '.join([*columns, *named])} FROM ({outer}) WHERE due = 1 ORDER BY i",
+        rows=internal_schema(source),
+        keys=node.partition,
+        time=None if node.proctime else node.time,
+        history_rows=None,
+        history_ms=None,
+        output=internal_schema(node.schema),
+        what=what(node),
+    )
+    return OverRunning(config)
+
+
+def _lifted(call: OverCall, node: p.OverAggregate, fusion: Fusion) -> str:
+    """What one row alone adds to the running value."""
+    compile_ = fusion.compiler(node.inputs[0].schema)
+    c = call.call
+    condition = [] if c.filter is None else [f"({compile_(c.filter)})"]
+    if c.function.name in ("COUNT", "ROW_NUMBER"):
+        condition += [f"({compile_(a)}) IS NOT NULL" for a in c.args]
+        return f"(CASE WHEN {' AND '.join(condition) or 'true'} THEN 1 ELSE 0 END)::BIGINT"
+    (arg,) = c.args
+    value = compile_(arg if arg.type.with_nullable(True) == c.type.with_nullable(True) else Cast(arg, c.type))
+    return f"CASE WHEN {condition[0]} THEN {value} END" if condition else value
 
 
 def _by_time(node: p.OverAggregate, fusion: Fusion) -> Operator:

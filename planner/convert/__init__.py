@@ -18,7 +18,7 @@ from .expand import expand
 from .groups import aggregate
 from .joins import join
 from .match import match_recognize
-from .over import over
+from .over import over_aggregate
 from .ranks import calc_or_top_n, sort
 from .sets import set_operation, union
 from .sinks import collect, sink
@@ -37,7 +37,7 @@ HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
     l.Aggregate: aggregate,
     l.Join: join,
     l.Sort: sort,
-    l.Over: over,
+    l.Over: over_aggregate,
     l.Expand: expand,
     l.Union: union,
     l.SetOperation: set_operation,

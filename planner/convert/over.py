@@ -10,7 +10,7 @@ from streamsql.schema import PROCTIME, Field, Schema
 from .. import logical as l
 from .. import physical as p
 from ..expressions import InputRef
-from ..physical.over import history
+from ..physical.over import history, is_running
 from ..physical.ranks import Order
 from .calc import refs
 from .converter import Converter
@@ -20,7 +20,7 @@ FORWARD = frozenset({"LEAD", "NTILE", "CUME_DIST", "PERCENT_RANK"})
 """Functions that read rows after the current one."""
 
 
-def over(node: l.Over, c: Converter) -> p.PhysicalNode:
+def over_aggregate(node: l.Over, c: Converter) -> p.PhysicalNode:
     """One OverAggregate for each partition and order, on top of each other."""
     source = c.convert(node.input)
     width = len(node.input.schema)
@@ -29,7 +29,7 @@ def over(node: l.Over, c: Converter) -> p.PhysicalNode:
         groups.setdefault(_group(call, source), []).append(i)
     place: dict[int, int] = {}
     # those by time first: they need rows that only come, and yield such rows
-    for indexes in sorted(groups.values(), key=lambda g: not _by_time(node.calls[g[0]], source)):
+    for indexes in sorted(groups.values(), key=lambda g: not is_by_time(node.calls[g[0]], source)):
         fields = [node.schema[width + i] for i in indexes]
         source = _aggregate(source, [node.calls[i] for i in indexes], fields)
         first = len(source.schema) - len(indexes)
@@ -45,12 +45,12 @@ def over(node: l.Over, c: Converter) -> p.PhysicalNode:
 
 def _group(call: l.OverCall, source: p.PhysicalNode) -> tuple[object, ...]:
     """Calls of one group are computed together: they share the partition and what completes a row."""
-    if _by_time(call, source):
-        return (call.partition, call.order)
+    if is_by_time(call, source):
+        return (call.partition, call.order, is_running(call))
     return (call.partition,)
 
 
-def _by_time(call: l.OverCall, source: p.PhysicalNode) -> bool:
+def is_by_time(call: l.OverCall, source: p.PhysicalNode) -> bool:
     """Whether no later row changes the call's value once the time attribute of its order has passed."""
     if source.updating or len(call.order) != 1 or call.call.function.name in FORWARD:
         return False
@@ -65,7 +65,7 @@ def _by_time(call: l.OverCall, source: p.PhysicalNode) -> bool:
 def _aggregate(
     source: p.PhysicalNode, calls: Sequence[l.OverCall], fields: Sequence[Field]
 ) -> p.PhysicalNode:
-    timed = _by_time(calls[0], source)
+    timed = is_by_time(calls[0], source)
     source, partition = with_columns(source, calls[0].partition)
     order: Order = ()
     time: int | None = None

@@ -76,3 +76,17 @@ def history(call: OverCall) -> tuple[int | None, int | None]:
     if (found := _RANGE.match(call.frame)) is not None:
         return None, int(found[1])
     return None, None
+
+
+RUNNING = frozenset({"COUNT", "SUM", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "ROW_NUMBER"})
+
+
+def is_running(call: OverCall) -> bool:
+    """Whether the value of a row follows from that of the row before it and the row alone."""
+    c = call.call
+    if c.function.name not in RUNNING or c.distinct or c.order_by or c.option("nulls") == "RESPECT":
+        return False
+    return call.frame in (
+        "",
+        *(f"{kind} BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW" for kind in ("ROWS", "RANGE")),
+    )

@@ -1,4 +1,4 @@
-"""OverByTime: window functions over the rows before each row, in the order of a time attribute.
+"""OverByTime, OverRunning: window functions over the rows before each row, in the order of a time attribute.
 
 ::
 
@@ -9,7 +9,8 @@ In: insert-only rows. Out: insert-only, each row once, with its values; by proce
 of arrival. Late rows and rows with a NULL time are counted and dropped.
 
 State: the rows that wait; per partition the rows that later frames read: of the last ``history_ms``, or the
-last ``history_rows`` of them, or all where a frame has no bound.
+last ``history_rows`` of them, or all where a frame has no bound and its function no running value. Where it
+has one, only that value.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogBatch
 
 from ..state.hashing import hash_columns
+from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
 from ..state.scalars import Scalars
+from ..state.slot_column import SlotColumn
 from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
 from .changes import first_of_each, spread
 from .on_time import on_time, times_ms
@@ -52,8 +55,8 @@ class OverConfig:
     what: str
 
 
-class OverByTime(Operator):
-    """See the module's text."""
+class _Over(Operator):
+    """Rows that wait for their time; what is made of them then is for the subclass to say."""
 
     def __init__(self, config: OverConfig) -> None:
         self.config = config
@@ -61,12 +64,7 @@ class OverByTime(Operator):
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
         c = self.config
-        number, i = pa.int64(), pa.field("i", pa.int64())
-        self._input = pa.schema([pa.field("g", number), pa.field("due", number), *c.rows, i])
-        self._values = ctx.engine.fragment(c.sql, {"input": self._input}, c.output, c.what)
-        self._held = pa.schema([*c.rows, i])
-        self._by_time = c.history_ms is not None and c.history_rows is None
-        self._history = ctx.state("history", RunStore(self._held, c.keys, timed=self._by_time))
+        self._held = pa.schema([*c.rows, pa.field("i", pa.int64())])
         self._count = ctx.state("count", Scalars())
         if c.time is not None:
             self._waiting = ctx.state("waiting", RunStore(c.rows, (), timed=True))
@@ -83,9 +81,14 @@ class OverByTime(Operator):
         out = None
         if rows is not None and rows.num_rows:
             out = ChangelogBatch(self._evaluate(self._numbered(rows), times, until))
-        if self._by_time:
-            self._history.drop_until(until - (self.config.history_ms or 0))
+        self._expire(until)
         return out
+
+    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int) -> pa.RecordBatch:
+        raise NotImplementedError
+
+    def _expire(self, until: int) -> None:
+        """Free what no later row reads."""
 
     def _due(
         self, rows: pa.RecordBatch | None, column: int, before: int, until: int
@@ -104,6 +107,23 @@ class OverByTime(Operator):
         self._count.set("rows", first + rows.num_rows)
         numbers = pa.array(np.arange(first, first + rows.num_rows))
         return pa.RecordBatch.from_arrays([*rows.columns, numbers], schema=self._held)
+
+
+class OverByTime(_Over):
+    """Frames over the rows before, which are kept as far back as any frame reads."""
+
+    def open(self, ctx: OperatorContext) -> None:
+        super().open(ctx)
+        c = self.config
+        head = [pa.field("g", pa.int64()), pa.field("due", pa.int64())]
+        self._input = pa.schema([*head, *self._held])
+        self._values = ctx.engine.fragment(c.sql, {"input": self._input}, c.output, c.what)
+        self._by_time = c.history_ms is not None and c.history_rows is None
+        self._history = ctx.state("history", RunStore(self._held, c.keys, timed=self._by_time))
+
+    def _expire(self, until: int) -> None:
+        if self._by_time:
+            self._history.drop_until(until - (self.config.history_ms or 0))
 
     def _evaluate(self, due: pa.RecordBatch, times: I64, until: int) -> pa.RecordBatch:
         keys = [due.column(k) for k in self.config.keys]
@@ -141,3 +161,46 @@ class OverByTime(Operator):
         changed = np.flatnonzero(keep == (is_due == 1))  # due rows to keep, old rows to forget
         weights = np.where(keep[changed], 1, -1).astype(np.int64)
         self._history.append(hashes[changed], rows.take(pa.array(changed)), weights)
+
+
+class OverRunning(_Over):
+    """Running aggregates: the value of a partition's last row stands for all its rows.
+
+    The values so far enter the query as one row before those that are due (``due`` 0), in the columns ``h0 …``.
+    State: partition → its values.
+    """
+
+    def open(self, ctx: OperatorContext) -> None:
+        super().open(ctx)
+        c = self.config
+        head = [pa.field("g", pa.int64()), pa.field("due", pa.int64())]
+        carried = [pa.field(f"h{n}", f.type) for n, f in enumerate(list(c.output)[len(c.rows) :])]
+        self._input = pa.schema([*head, *self._held, *carried])
+        self._values = ctx.engine.fragment(c.sql, {"input": self._input}, c.output, c.what)
+        self._index = ctx.state("keys", KeyIndex([c.rows.field(k).type for k in c.keys]))
+        self._carried = [ctx.state(f.name, SlotColumn(f.type)) for f in carried]
+
+    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int) -> pa.RecordBatch:
+        keys = [due.column(k) for k in self.config.keys]
+        first, groups = first_of_each(keys, due.num_rows)
+        keys = [k.take(pa.array(first)) for k in keys]
+        slots, new = self._index.lookup_or_insert(hash_columns(keys, len(first)), keys)
+        known = np.flatnonzero(~new)
+        before = [pa.array(known), pa.array(np.zeros(len(known), np.int64))]
+        before += [pa.nulls(len(known), f.type) for f in self._held]
+        before += [
+            c.get(slots[known]).cast(f.type)
+            for c, f in zip(self._carried, self._carried_fields(), strict=True)
+        ]
+        now = [pa.array(groups), pa.array(np.ones(due.num_rows, np.int64)), *due.columns]
+        now += [pa.nulls(due.num_rows, f.type) for f in self._carried_fields()]
+        columns = [pa.concat_arrays([a, b]) for a, b in zip(before, now, strict=True)]
+        made = self._values.run(input=pa.RecordBatch.from_arrays(columns, schema=self._input))
+        last = np.zeros(len(first), np.int64)
+        np.maximum.at(last, groups, np.arange(due.num_rows))
+        for column, values in zip(self._carried, made.columns[len(self.config.rows) :], strict=True):
+            column.set(slots, values.take(pa.array(last)))
+        return made
+
+    def _carried_fields(self) -> list[pa.Field]:
+        return list(self._input)[2 + len(self._held) :]

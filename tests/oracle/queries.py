@@ -10,9 +10,11 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hypothesis import strategies as st
 
+from . import rank_queries
 from .random_tables import COLLECTIONS, EVENT_COLUMNS, NUMBERS
 
 # -- relations -----------------------------------------------------------------------------------------------------
@@ -119,6 +121,8 @@ class Builder:
         forms: list[Callable[[int], Relation]] = [self.project, self.group, self.group]
         forms += [self.union, self.distinct, self.unnest]
         forms += [self.join, self.set_operation, self.over] if self.plain else [self.windowed, self.windowed]
+        if not self.plain:
+            forms += [partial(form, self) for form in rank_queries.FORMS]
         form = self.pick(*forms)
         assert callable(form)
         made = form(depth)
