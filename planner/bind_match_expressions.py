@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from streamsql.datatypes import BIGINT
-from streamsql.errors import ValidationError
+from streamsql.errors import ValidationError, did_you_mean
 from streamsql.schema import PROCTIME, ROWTIME
 
 from .expression_binder import ExpressionBinder
@@ -49,6 +49,9 @@ class MatchScope:
                 hint="name one of them anew in a sub-query",
             )
         if path[0] not in names:
+            if len(parts) > 1 and variable is None:
+                hint = did_you_mean(parts[0], self._variables) or f"variables: {', '.join(self._variables)}"
+                raise ValidationError(f"the pattern has no variable '{parts[0]}'", hint=hint)
             return None
         index = names.index(path[0])
         # what the row being tried is called does not matter: its own variable, or none
