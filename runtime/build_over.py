@@ -134,7 +134,7 @@ def _recompute(node: p.OverAggregate, fusion: Fusion) -> Operator:
         order = f" ORDER BY {', '.join(by)}" if by else ""
         values.append(_value(call, node, fusion, f"PARTITION BY side, g{order} {call.frame}"))
     config = PartitionRecomputeConfig(
-        sql=f"SELECT {', '.join(['g', 'side', *columns, *values])} FROM {{input}}",
+        sql=f"SELECT {', '.join(['g', 'side', *columns, *values])} FROM {{input}} ORDER BY g, side, i",
         rows=internal_schema(source),
         keys=node.partition,
         output=internal_schema(node.schema),

@@ -22,7 +22,16 @@ from streamsql.session import TableEnvironment
 from tests.project import ROOT
 from tests.test_docs import FENCE
 
-PAGES = ("README.md", "docs/queries.md", "docs/time.md", "docs/jobs.md", "docs/python.md", "docs/testing.md")
+PAGES = (
+    "README.md",
+    "docs/queries.md",
+    "docs/ranks.md",
+    "docs/over.md",
+    "docs/time.md",
+    "docs/jobs.md",
+    "docs/python.md",
+    "docs/testing.md",
+)
 INSERT_S_MAX = 1.0
 
 
