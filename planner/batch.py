@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from streamsql.datatypes import Root
-from streamsql.errors import UnsupportedError
 from streamsql.schema import Schema
 
 from . import logical as l
@@ -268,9 +267,10 @@ def unnest_sql(node: l.Unnest, collection: str, source: str, extra: Sequence[str
     """SQL of a row once per element of ``collection`` (compiled over ``c0 …``); ``extra`` columns pass through."""
     width = len(node.input.schema)
     kind = node.expr.type
-    if kind.root is Root.MULTISET:
-        raise UnsupportedError("UNNEST of a MULTISET is not supported", hint="use an ARRAY")
     elements = f"map_entries({collection})" if kind.root is Root.MAP else collection
+    if kind.root is Root.MULTISET:  # a map from each element to how often it is there
+        repeated = "lambda e: list_transform(range(e.value), lambda i: e.key)"
+        elements = f"flatten(list_transform(map_entries({collection}), {repeated}))"
     count = f"len({elements})"
     if node.outer:
         elements = f"CASE WHEN {count} > 0 THEN {elements} ELSE [NULL] END"

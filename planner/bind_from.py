@@ -12,6 +12,7 @@ from streamsql.datatypes import INT, Root
 from streamsql.errors import Position, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
+from .bind_lateral import bind_lateral
 from .bind_match import bind_match
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
 from .dialect.nodes import MatchedTable
@@ -143,8 +144,10 @@ def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
     side, kind = (join.args.get("side") or "").upper(), (join.args.get("kind") or "").upper()
     outer = side == "LEFT"
     if isinstance(join.this, exp.Unnest):
+        _check_lateral(binder, join, side)
         return _unnest(binder, join.this, join.this, left, outer=outer)
     if isinstance(join.this, exp.Lateral):
+        _check_lateral(binder, join, side)
         return _lateral(binder, join.this, left, outer=outer)
     right = _source(binder, join.this, left)
     scope = left[1].joined(right[1])
@@ -201,9 +204,25 @@ def _with_schema(scope: Scope, schema: Schema) -> Scope:
 def _lateral(binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, *, outer: bool) -> Bound:
     if isinstance(lateral.this, exp.Unnest):
         return _unnest(binder, lateral.this, lateral, left, outer=outer)
+    if isinstance(lateral.this, exp.Subquery | exp.Query):
+        if left is None:
+            node = binder.bind(lateral.this)
+            return _aliased(binder, lateral, node, default="")
+        return bind_lateral(binder, lateral, *left, outer=outer)
     raise UnsupportedError(
-        "LATERAL with a table function or sub-query is not supported yet", position=binder.position(lateral)
+        "LATERAL with a table function is not supported",
+        hint="UNNEST(…) takes arrays, maps and multisets apart",
+        position=binder.position(lateral),
     )
+
+
+def _check_lateral(binder: QueryBinder, join: exp.Join, side: str) -> None:
+    """Raises UnsupportedError for a join that is neither CROSS, INNER nor LEFT, or has a condition."""
+    on = join.args.get("on")
+    if side not in ("", "LEFT") or join.args.get("using"):
+        raise binder.unsupported(join, f"{side} JOIN or USING with UNNEST or LATERAL", "use LEFT JOIN … ON TRUE")
+    if on is not None and not (isinstance(on, exp.Boolean) and on.this):
+        raise binder.unsupported(on, "a condition other than ON TRUE with UNNEST or LATERAL", "put it into WHERE")
 
 
 def _unnest(
@@ -217,7 +236,8 @@ def _unnest(
     node, scope = left if left is not None else alone
     expr = binder.expressions(scope).bind(unnest.expressions[0])
     element = expr.type.children[0] if expr.type.children else None
-    if expr.type.root is Root.ARRAY and element is not None and element.root is Root.ROW:
+    rows = element is not None and element.root is Root.ROW
+    if expr.type.root in (Root.ARRAY, Root.MULTISET) and element is not None and rows:
         fields = [
             Field(n, t.with_nullable(True)) for n, t in zip(element.names, element.children, strict=True)
         ]

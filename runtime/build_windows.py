@@ -226,7 +226,7 @@ def _session(
     source = node.inputs[0]
     return SessionWindow(
         SessionWindowConfig(
-            prepare_sql=fusion.prepared(source, []),
+            prepare_sql=fusion.prepared(source, weight_column(source)),
             input=internal_schema(fusion.base(node).schema),
             rows=internal_schema(source.schema),
             keys=window.partition,
@@ -238,5 +238,6 @@ def _session(
             bounds=bounds,
             proctime=window.proctime,
             what=what(node),
+            weighted=source.updating,
         )
     )

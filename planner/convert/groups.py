@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from streamsql.changelog import ChangelogMode
-from streamsql.errors import UnsupportedError
 from streamsql.schema import Field, Schema
 
 from .. import logical as l
@@ -112,11 +111,6 @@ def _windowed(
     window: l.WindowSpec | None = None,
     attached: tuple[int, int] | None = None,
 ) -> p.PhysicalNode:
-    if source.updating and window is not None and window.kind == "SESSION":
-        raise UnsupportedError(
-            "SESSION windows over an updating table are not supported",
-            hint="aggregate an insert-only table",
-        )
     bounds: list[str | None] = [keys[k].role if k in keys else None for k in node.keys]
     bounds += [None] * len(node.calls)
     return p.WindowAggregate(

@@ -21,6 +21,9 @@ class WindowTableFunction(PassingMode):
     def fields(self) -> list[tuple[str, str]]:
         return [("window", self.window.text(self.inputs[0].schema.names))]
 
+    def settled(self, before: bool) -> PhysicalNode:
+        return self if self.window.kind == "SESSION" else super().settled(before)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WindowAggregate(PhysicalNode):

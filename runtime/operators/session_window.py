@@ -6,10 +6,10 @@
     rows       1    4   9     12      17
                a and b are 3 apart: one session [1, 9); c starts another, 12 > 9
 
-In: insert-only rows. Out: insert-only, once a session (and group within it) at watermark ≥ end − 1 ms. Rows
-exactly one gap apart share a session, as windows that touch merge in Flink. A row is late when the session
-it falls in, merged with the open ones of its key, ends at or before the watermark; late rows and rows with
-a NULL time are counted and dropped.
+In: any changelog. Out: insert-only, once a session (and group within it) at watermark ≥ end − 1 ms. Rows
+exactly one gap apart share a session, as windows that touch merge in Flink; a row that is taken back may
+leave two sessions, or none. A row is late when the session it falls in, merged with the open ones of its
+key, ends at or before the watermark; late rows and rows with a NULL time are counted and dropped.
 
 State: key → rows of open sessions; per session one timer, at the earliest time it could end. Freed when the
 session is emitted.
@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import numpy
+from ..engine import WEIGHT, split_weights, with_weights
 from ..state.hashing import hash_columns
 from ..state.key_index import KeyIndex
 from ..state.run_store import RunProbe, RunStore
@@ -63,6 +64,7 @@ class SessionWindowConfig:
     bounds: tuple[str | None, ...]
     proctime: bool
     what: str
+    weighted: bool = False
 
 
 class SessionWindow(Operator):
@@ -76,7 +78,10 @@ class SessionWindow(Operator):
         c = self.config
         self._prepare = None
         if c.prepare_sql is not None:
-            self._prepare = ctx.engine.fragment(c.prepare_sql, {"input": c.input}, c.rows, c.what)
+            extra = [pa.field(WEIGHT, pa.int64())] if c.weighted else []
+            self._prepare = ctx.engine.fragment(
+                c.prepare_sql, {"input": pa.schema([*c.input, *extra])}, pa.schema([*c.rows, *extra]), c.what
+            )
         columns = ", ".join(c.rows.names)
         timed = pa.schema([*c.rows, pa.field("t", pa.int64())])
         timed_sql = f"SELECT {columns}, {c.time_sql} AS t FROM {{input}}"
@@ -98,24 +103,22 @@ class SessionWindow(Operator):
             after = MAX_WATERMARK if time.watermark == MAX_WATERMARK else time.now_ms - 1
             self._flags.set("fired", after)
         if inputs[0] is not None and inputs[0].num_rows:
-            self._append(inputs[0].rows, before)
+            self._append(inputs[0], before)
         return self._fire(after) if after > before else None
 
     # -- rows in ---------------------------------------------------------------------------------------------------
-    def _append(self, rows: pa.RecordBatch, watermark: int) -> None:
-        if self._prepare is not None:
-            rows = self._prepare.run(input=rows)
-        timed = self._timed.run(input=rows)
-        null = numpy(timed.column(timed.num_columns - 1).is_null(), np.bool_)
-        if null.any():
-            self.ctx.metrics.num_null_time_dropped += int(null.sum())
-            timed = timed.filter(pa.array(~null))
-        timed = self._on_time(timed, watermark)
-        if timed.num_rows == 0:
+    def _append(self, batch: ChangelogBatch, watermark: int) -> None:
+        batch = self._prepared(batch)
+        timed = self._timed.run(input=batch.rows)
+        kept = np.flatnonzero(numpy(timed.column(timed.num_columns - 1).is_valid(), np.bool_))
+        self.ctx.metrics.num_null_time_dropped += timed.num_rows - len(kept)
+        kept = kept[self._on_time(timed.take(pa.array(kept)), watermark)]
+        if not len(kept):
             return
+        timed, weights = timed.take(pa.array(kept)), batch.weight_array()[kept]
         keys = [timed.column(k) for k in self.config.keys]
         hashes = hash_columns(keys, timed.num_rows)
-        self._rows.append(hashes, timed)
+        self._rows.append(hashes, timed, weights)
         slots, _ = self._keys.lookup_or_insert(hashes, keys)
         ends = self._utc(numpy(timed.column(timed.num_columns - 1), np.int64) + self.config.gap_ms) - 1
         unique, inverse = np.unique(slots, return_inverse=True)
@@ -123,12 +126,22 @@ class SessionWindow(Operator):
         np.minimum.at(earliest, inverse, ends)
         self._schedule(unique, earliest)
 
-    def _on_time(self, timed: pa.RecordBatch, watermark: int) -> pa.RecordBatch:
-        """Drop rows whose whole session has passed. Only rows that would end before the watermark alone need a look."""
+    def _prepared(self, batch: ChangelogBatch) -> ChangelogBatch:
+        if self._prepare is None:
+            return batch
+        if not self.config.weighted:
+            return ChangelogBatch(self._prepare.run(input=batch.rows))
+        return split_weights(self._prepare.run(input=with_weights(batch)), self.config.rows)
+
+    def _on_time(self, timed: pa.RecordBatch, watermark: int) -> npt.NDArray[np.bool_]:
+        """False for rows whose whole session has passed.
+
+        Only rows that would end before the watermark alone need a look.
+        """
         times = numpy(timed.column(timed.num_columns - 1), np.int64)
         doubtful = self._utc(times + self.config.gap_ms) - 1 <= watermark
         if not doubtful.any():
-            return timed
+            return ~doubtful
         keys = [timed.column(k) for k in self.config.keys]
         hashes = hash_columns(keys, timed.num_rows)
         touched = GroupRecompute._distinct(hashes, keys)
@@ -142,11 +155,9 @@ class SessionWindow(Operator):
         )
         all_groups = np.concatenate([group, open_rows.probe_index])
         session, _, last = _sessions(all_groups, all_times, self.config.gap_ms)
-        late = (self._utc(last[session] + self.config.gap_ms) - 1 <= watermark)[:n]
-        if late.any():
-            self.ctx.metrics.num_late_records_dropped += int(late.sum())
-            timed = timed.filter(pa.array(~late))
-        return timed
+        late: npt.NDArray[np.bool_] = (self._utc(last[session] + self.config.gap_ms) - 1 <= watermark)[:n]
+        self.ctx.metrics.num_late_records_dropped += int(late.sum())
+        return ~late
 
     def _utc(self, local_ms: Int64) -> Int64:
         if self.config.zone == "UTC":
@@ -188,27 +199,29 @@ class SessionWindow(Operator):
         hashes = self._keys.hashes(slots)
         probe = self._rows.probe(hashes, keys, consolidate=True)
         times = numpy(probe.rows.column(probe.rows.num_columns - 1), np.int64)
-        session, first, last = _sessions(probe.probe_index, times, self.config.gap_ms)
-        ends = self._utc(last + self.config.gap_ms) - 1
-        done = ends[session] <= watermark
-        self._reschedule(slots, probe, session, ends, done)
+        # a deletion whose row came too late finds nothing: it makes no session and goes with its time
+        alive = np.flatnonzero(probe.weights > 0)
+        numbers, first, last = _sessions(probe.probe_index[alive], times[alive], self.config.gap_ms)
+        row_ends = self._utc(times + self.config.gap_ms) - 1
+        row_ends[alive] = (self._utc(last + self.config.gap_ms) - 1)[numbers]
+        done = row_ends <= watermark
+        self._reschedule(slots, probe, row_ends, done)
         if not done.any():
             return None
-        chosen = np.flatnonzero(done)
-        taken = probe.rows.take(pa.array(chosen))
-        self._rows.append(
-            hashes[probe.probe_index[chosen]], taken, -probe.weights[chosen], seq=probe.seq[chosen]
-        )
-        return ChangelogBatch(self._emit(probe, chosen, session, first, last))
+        gone = np.flatnonzero(done)
+        taken = probe.rows.take(pa.array(gone))
+        self._rows.append(hashes[probe.probe_index[gone]], taken, -probe.weights[gone], seq=probe.seq[gone])
+        session = np.full(len(times), -1, np.int64)
+        session[alive] = numbers
+        chosen = gone[probe.weights[gone] > 0]
+        return ChangelogBatch(self._emit(probe, chosen, session, first, last)) if len(chosen) else None
 
-    def _reschedule(
-        self, slots: Int64, probe: RunProbe, session: Int64, ends: Int64, done: npt.NDArray[np.bool_]
-    ) -> None:
+    def _reschedule(self, slots: Int64, probe: RunProbe, ends: Int64, done: npt.NDArray[np.bool_]) -> None:
         """Next timer of the keys that keep rows; keys without rows are forgotten."""
         heap = self._heap()
         next_due = np.full(len(slots), NEVER, np.int64)
         keep = ~done
-        np.minimum.at(next_due, probe.probe_index[keep], ends[session[keep]])
+        np.minimum.at(next_due, probe.probe_index[keep], ends[keep])
         stay = next_due != NEVER
         if stay.any():
             self._due.set(slots[stay], pa.array(next_due[stay]))

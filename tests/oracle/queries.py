@@ -14,7 +14,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from . import rank_queries
+from . import rank_queries, set_queries
 from .random_tables import COLLECTIONS, EVENT_COLUMNS, NUMBERS
 
 # -- relations -----------------------------------------------------------------------------------------------------
@@ -119,8 +119,9 @@ class Builder:
         if depth == 0:
             return self.source()
         forms: list[Callable[[int], Relation]] = [self.project, self.group, self.group]
-        forms += [self.union, self.distinct, self.unnest]
-        forms += [self.join, self.set_operation, self.over] if self.plain else [self.windowed, self.windowed]
+        forms += [self.union, self.distinct, self.unnest, self.set_operation]
+        forms += [partial(form, self) for form in set_queries.FORMS]
+        forms += [self.join, self.over] if self.plain else [self.windowed, self.windowed]
         if not self.plain:
             forms += [partial(form, self) for form in rank_queries.FORMS]
         form = self.pick(*forms)
@@ -209,7 +210,7 @@ class Builder:
         ]
         operation = self.pick("INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL")
         sql = f"SELECT {sides[0]} FROM ({a.sql}) {operation} SELECT {sides[1]} FROM ({b.sql})"
-        return Relation(sql, tuple(zip(names, kinds, strict=True)))
+        return Relation(sql, tuple(zip(names, kinds, strict=True)), updating=True)
 
     def over(self, depth: int) -> Relation:
         """A window function whose answer does not hang on the order of equal rows."""
@@ -317,8 +318,6 @@ class Builder:
         )
         partition = ""
         if kind == "SESSION":
-            if r.updating:
-                return self.group(depth)
             keys = self.keys(r)[:1]
             partition = f" PARTITION BY {keys[0]}" if keys else ""
             lengths = f"INTERVAL '{self.pick(1, 4, 10)}' SECOND"
@@ -337,8 +336,9 @@ class Builder:
             sql = f"SELECT {', '.join([*kept, appended])} FROM {source}{self.where(r)}"
             kinds = ("time", "time", r.kind(r.time))
             columns = (*((n, r.kind(n)) for n in kept), *zip(names, kinds, strict=True))
+            updating = r.updating and kind != "SESSION"
             return Relation(
-                sql, columns, r.updating, ordered=False, time=names[2], window=(names[0], names[1])
+                sql, columns, updating, ordered=False, time=names[2], window=(names[0], names[1])
             )
         time = "window_time" if self.one_in(2) else None
         keys = [*window, *([time] if time else []), *self.keys(r)]

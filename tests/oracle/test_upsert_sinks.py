@@ -189,7 +189,7 @@ def test_on_conflict(sinks: list[Captured], conflict: str, edge: str, in_batch: 
 def test_on_conflict_do_error(sinks: list[Captured], sql: str) -> None:
     with (
         session(INPUTS, step=3) as env,
-        pytest.raises(StreamSqlError, match="two rows with the primary key .k. = "),
+        pytest.raises(StreamSqlError, match=r"two rows with the primary key .k. = "),
     ):
         insert(env, f"{sql} ON CONFLICT DO ERROR")
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 
+import pyarrow as pa
 import pytest
 
-from tests.harness import harness
+from tests.harness import Table, harness
 from tests.pretty import rows
 
 GAP = 5000
@@ -150,3 +151,51 @@ def test_like_the_model(restored: bool, seed: int) -> None:
         assert h.state_rows() == {}
         if not restored:
             assert h.metrics("WindowAggregate").num_late_records_dropped == model.late
+
+
+CHANGING = Table({"k": pa.string(), "v": pa.int32(), "ts": pa.timestamp("ms")}, "ts", "I,UB,UA,D")
+
+
+def test_a_row_taken_back_leaves_two_sessions(restored: bool) -> None:
+    """::
+
+    gap 5 s   a1   a5   a9            a1      a9
+              [────────────14)   →    [──6)   [──14)
+    """
+    with harness(SESSION, {"t": CHANGING}, restored=restored) as h:
+        h.push("+I a 1 1000\n+I a 2 5000\n+I a 4 9000")
+        h.push("-D a 2 5000", watermark=5999)
+        assert h.take() == ["+I 1000 6000 a 1 1"]
+        h.finish()
+        assert h.take() == ["+I 9000 14000 a 1 4"]
+        assert h.state_rows() == {}
+
+
+def test_an_update_and_a_session_that_goes(restored: bool) -> None:
+    with harness(SESSION, {"t": CHANGING}, restored=restored) as h:
+        h.push("+I a 1 1000\n+I b 7 1000")
+        h.push("-U a 1 1000\n+U a 5 1000\n-D b 7 1000")
+        h.finish()
+        assert h.take() == ["+I 1000 6000 a 1 5"]
+        assert h.state_rows() == {}
+
+
+def test_a_deletion_after_its_session_is_late(restored: bool) -> None:
+    with harness(SESSION, {"t": CHANGING}, restored=restored) as h:
+        h.push("+I a 1 1000", watermark=6000)
+        assert h.take() == ["+I 1000 6000 a 1 1"]
+        h.push("-D a 1 1000")
+        assert h.metrics("WindowAggregate").num_late_records_dropped == 1
+        h.finish()
+        assert h.take() == []
+
+
+def test_a_deletion_of_a_late_row_joins_nothing(restored: bool) -> None:
+    with harness(SESSION, {"t": CHANGING}, restored=restored) as h:
+        h.push("+I b 1 9000", watermark=9000)
+        h.push("+I a 1 1000")
+        h.push("+I a 2 5000")
+        h.push("-D a 1 1000")
+        h.finish()
+        assert h.take() == rows("+I 5000 10000 a 1 2\n+I 9000 14000 b 1 1")
+        assert h.state_rows() == {}
