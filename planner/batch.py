@@ -16,6 +16,7 @@ from . import logical as l
 from .compile import compile_aggregate, compile_expr
 from .expressions import AggregateCall, Expr, SortKey
 from .functions.base import CompileContext
+from .logical_joins import TemporalJoin
 from .logical_match import MatchRecognize
 from .sql_parts import floor_ms
 
@@ -171,7 +172,9 @@ class _Writer:
         items = [f"c{i}" for i in range(len(schema))]
         for n, over in enumerate(node.calls):
             partition = ", ".join(self.exprs(over.partition, schema))
-            order = ", ".join(x for x in (self._sort_keys(over.order, schema), over.arrival(schema, "o")) if x)
+            order = ", ".join(
+                x for x in (self._sort_keys(over.order, schema), over.arrival(schema, "o")) if x
+            )
             clause = " ".join(
                 x
                 for x in (
@@ -232,6 +235,15 @@ class _Writer:
         keyword = node.kind.upper() + (" ALL" if node.all else "")
         left, right = (f"SELECT {columns} FROM ({self.node(i)})" for i in node.inputs)
         return f"SELECT *, 0::BIGINT AS o FROM ({left} {keyword} {right})"
+
+    def _temporaljoin(self, node: TemporalJoin) -> str:
+        if node.event_time:
+            raise UnsupportedError(
+                f"FOR SYSTEM_TIME AS OF an event time (table {node.table}) is not supported in batch mode, "
+                "which reads a table as it is, not its history",
+                hint="run it in streaming mode",
+            )
+        return self._join(node)
 
     def _join(self, node: l.Join) -> str:
         left, right = len(node.left.schema), len(node.right.schema)

@@ -10,15 +10,19 @@ from sqlglot import exp
 
 from streamsql.datatypes import INT, Root
 from streamsql.errors import Position, UnsupportedError, ValidationError
-from streamsql.schema import Field, Schema
+from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
 from .bind_lateral import bind_lateral
 from .bind_match import bind_match
+from .bind_table import is_proctime
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
 from .dialect.nodes import MatchedTable
 from .expressions import Expr, InputRef, Literal
 from .functions import conjunction, equals
+from .join_kinds import settled
 from .logical import Join, LogicalNode, Unnest, Values
+from .logical_joins import TemporalJoin
+from .rules.push_filters import timed
 from .scope import Relation, Scope
 
 if TYPE_CHECKING:
@@ -41,9 +45,10 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
             return _aliased(binder, source, _table_function(binder, source), default="")
         case exp.Table():
             if source.args.get("version") is not None:
-                raise UnsupportedError(
-                    "FOR SYSTEM_TIME AS OF (temporal and lookup joins) is not supported yet",
-                    position=binder.position(source),
+                raise binder.error(
+                    source,
+                    "FOR SYSTEM_TIME AS OF stands after JOIN: it takes the time from the rows on the left",
+                    "as in FROM orders AS o JOIN rates FOR SYSTEM_TIME AS OF o.ts AS r ON …",
                 )
             node, path = binder.relation(source, _options(binder, source))
             return _aliased(binder, source, node, default=path[-1], path=path)
@@ -149,7 +154,8 @@ def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
     if isinstance(join.this, exp.Lateral):
         _check_lateral(binder, join, side)
         return _lateral(binder, join.this, left, outer=outer)
-    right = _source(binder, join.this, left)
+    version = join.this.args.get("version") if isinstance(join.this, exp.Table) else None
+    right = _source(binder, join.this if version is None else _unversioned(join.this), left)
     scope = left[1].joined(right[1])
     names = [c.name for c in join.args.get("using") or []]
     if (join.args.get("method") or "").upper() == "NATURAL":
@@ -164,7 +170,43 @@ def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
         raise binder.error(join, "CROSS JOIN takes no ON condition")
     fields = _join_fields(left[0].schema, right[0].schema, join_kind)
     node = Join(Schema(fields), join_kind, left[0], right[0], condition)
+    if version is not None:
+        node = _temporal(binder, node, left, version.expression, join.this)
     return node, _with_schema(scope, node.schema)
+
+
+def _unversioned(table: exp.Table) -> exp.Table:
+    bare: exp.Table = table.copy()
+    bare.set("version", None)
+    return bare
+
+
+def _temporal(binder: QueryBinder, node: Join, left: Bound, time: exp.Expr, table: exp.Table) -> TemporalJoin:
+    """The join with the right side as it was at ``time``."""
+    name = ".".join(p.name for p in table.parts)
+    if node.kind not in ("INNER", "LEFT"):
+        raise UnsupportedError(
+            f"a {node.kind} JOIN with {name} FOR SYSTEM_TIME AS OF is not supported",
+            hint="each row on the left has one time: use JOIN or LEFT JOIN, with ON",
+            position=binder.position(table),
+        )
+    at = binder.expressions(left[1]).bind(time)
+    kind = timed(left[0]).schema[at.index].time if isinstance(at, InputRef) else None
+    if is_proctime(at):
+        kind = PROCTIME
+    if kind is None:
+        raise binder.error(
+            time,
+            "FOR SYSTEM_TIME AS OF expects a time attribute of the rows on the left",
+            "use the column that WATERMARK FOR names, or one declared AS PROCTIME()",
+        )
+    made = TemporalJoin(
+        node.schema, node.kind, node.left, node.right, node.condition,
+        time=at.index if isinstance(at, InputRef) else None, event_time=kind == ROWTIME, table=name,
+    )  # fmt: skip
+    settled_node = settled(made)
+    assert isinstance(settled_node, TemporalJoin)
+    return settled_node
 
 
 def _using(
@@ -220,9 +262,13 @@ def _check_lateral(binder: QueryBinder, join: exp.Join, side: str) -> None:
     """Raises UnsupportedError for a join that is neither CROSS, INNER nor LEFT, or has a condition."""
     on = join.args.get("on")
     if side not in ("", "LEFT") or join.args.get("using"):
-        raise binder.unsupported(join, f"{side} JOIN or USING with UNNEST or LATERAL", "use LEFT JOIN … ON TRUE")
+        raise binder.unsupported(
+            join, f"{side} JOIN or USING with UNNEST or LATERAL", "use LEFT JOIN … ON TRUE"
+        )
     if on is not None and not (isinstance(on, exp.Boolean) and on.this):
-        raise binder.unsupported(on, "a condition other than ON TRUE with UNNEST or LATERAL", "put it into WHERE")
+        raise binder.unsupported(
+            on, "a condition other than ON TRUE with UNNEST or LATERAL", "put it into WHERE"
+        )
 
 
 def _unnest(

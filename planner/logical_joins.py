@@ -15,16 +15,13 @@ from .logical import Join, LogicalNode
 class TemporalJoin(Join):
     """``left [LEFT] JOIN right FOR SYSTEM_TIME AS OF time``: each left row with the right side as it was at its time.
 
-    ``time``: a left column; event time reads the version of that moment, processing time what is there now.
-    ``table``: the right side as it was written, for messages.
+    ``time``: a left column, None for PROCTIME(); event time reads the version of that moment, processing time what is
+    there now. ``table``: the right side as it was written, for messages.
     """
 
-    time: int = 0
+    time: int | None = None
+    event_time: bool = False
     table: str = ""
-
-    @property
-    def event_time(self) -> bool:
-        return self.left.schema[self.time].time == ROWTIME
 
     def versioned_by(self) -> int | None:
         """The right column that says since when a version holds."""
@@ -33,16 +30,16 @@ class TemporalJoin(Join):
 
     def columns_read(self) -> set[int]:
         version = self.versioned_by() if self.event_time else None
-        read = super().columns_read() | {self.time}
+        read = super().columns_read() | (set() if self.time is None else {self.time})
         return read if version is None else read | {len(self.left.schema) + version}
 
     def over(
         self, schema: Schema, left: LogicalNode, right: LogicalNode, moved: Mapping[int, int]
     ) -> LogicalNode:
         condition = None if self.condition is None else remap(self.condition, moved)
-        return replace(
-            self, schema=schema, left=left, right=right, condition=condition, time=moved[self.time]
-        )
+        time = None if self.time is None else moved[self.time]
+        return replace(self, schema=schema, left=left, right=right, condition=condition, time=time)
 
     def describe(self) -> str:
-        return f"Temporal{super().describe()[:-1]}, time=[{self.left.schema[self.time].name}])"
+        time = "PROCTIME()" if self.time is None else self.left.schema[self.time].name
+        return f"Temporal{super().describe()[:-1]}, time=[{time}])"

@@ -25,7 +25,7 @@ from streamsql.schema import Schema
 from .build_calc import Fusion, calc, changelog_normalize, correlate, union
 from .build_expand import expand
 from .build_groups import group_aggregate
-from .build_joins import interval_join, join, window_join
+from .build_joins import interval_join, join, temporal_join, window_join
 from .build_match import match_recognize
 from .build_over import over_aggregate
 from .build_ranks import deduplicate, limit, rank, sort, sort_limit, temporal_sort, window_rank
@@ -53,6 +53,7 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.Join: join,
     p.IntervalJoin: interval_join,
     p.WindowJoin: window_join,
+    p.TemporalJoin: temporal_join,
     p.Limit: limit,
     p.Sort: sort,
     p.TemporalSort: temporal_sort,

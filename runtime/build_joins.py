@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from streamsql.changelog import ChangelogMode
 from streamsql.planner import physical as p
 from streamsql.planner.compile import compile_expr
-from streamsql.planner.expressions import Expr, input_refs
+from streamsql.planner.expressions import Expr, InputRef, input_refs
+from streamsql.planner.functions import conjunction, equals
 
+from .boundedness import is_bounded
 from .build_calc import Fusion, what
 from .engine import internal_names, internal_schema
 from .operators.expiry import WindowExpiry
 from .operators.interval_join import IntervalJoin, IntervalJoinConfig
 from .operators.join import Join, JoinConfig
 from .operators.join_pairs import KeyRule, ResidualConfig
+from .operators.latest_join import LatestJoin, LatestJoinConfig
+from .operators.temporal_join import TemporalJoin, TemporalJoinConfig
 from .operators.window_join import WindowJoin, WindowJoinConfig
 
 
@@ -68,6 +73,58 @@ def window_join(node: p.WindowJoin, fusion: Fusion) -> WindowJoin:
             what=what(node),
         )
     )
+
+
+def temporal_join(node: p.TemporalJoin, fusion: Fusion) -> TemporalJoin | LatestJoin:
+    """A join with the versions of a table, or with its present rows."""
+    left, right = node.inputs
+    schemas = internal_schema(left.schema), internal_schema(right.schema)
+    if node.version is None or node.time is None:
+        return LatestJoin(
+            LatestJoinConfig(
+                kind=node.kind,
+                left=KeyRule(schemas[0], node.left_keys, node.null_safe),
+                right=KeyRule(schemas[1], node.right_keys, node.null_safe),
+                output=internal_schema(node.schema),
+                residual=residual(node, node.residual, fusion),
+                loads_first=all(ends(n) for n in p.PhysicalPlan((right,)).nodes()),
+                updating=right.updating,
+            )
+        )
+    assert right.upsert_key is not None
+    width = len(left.schema)
+    pairs = dict(zip(node.right_keys, node.left_keys, strict=True))
+    others = [
+        equals(_column(node, a), _column(node, width + b))
+        for a, b in zip(node.left_keys, node.right_keys, strict=True)
+        if b not in right.upsert_key or pairs[b] != a
+    ]
+    rest = [*others, *([] if node.residual is None else [node.residual])]
+    return TemporalJoin(
+        TemporalJoinConfig(
+            kind=node.kind,
+            left=schemas[0],
+            right=schemas[1],
+            left_keys=tuple(pairs[k] for k in right.upsert_key),
+            right_keys=right.upsert_key,
+            left_time=node.time,
+            right_time=node.version,
+            output=internal_schema(node.schema),
+            residual=residual(node, conjunction(rest) if rest else None, fusion),
+            tombstones=right.mode is ChangelogMode.UPSERT,
+            weighted=left.updating,
+        )
+    )
+
+
+def _column(node: p.JoinNode, i: int) -> InputRef:
+    field = [*node.inputs[0].schema, *node.inputs[1].schema][i]
+    return InputRef(i, field.name, field.type)
+
+
+def ends(node: p.PhysicalNode) -> bool:
+    """Whether the node is no source, or one that is read once and ends."""
+    return not isinstance(node, p.TableSourceScan) or is_bounded(node.table, node.options)
 
 
 def residual(node: p.PhysicalNode, condition: Expr | None, fusion: Fusion) -> ResidualConfig | None:

@@ -26,6 +26,7 @@ class Vertex:
     watermark: int = MIN_WATERMARK
     output_watermark: int = MIN_WATERMARK
     idle: bool = False
+    levels: tuple[int, ...] = ()
 
 
 @dataclass
@@ -75,23 +76,31 @@ class Graph:
                 else:
                     inputs.append(outputs[i])
                     marks.append((self.vertices[i].output_watermark, self.vertices[i].idle))
-            watermark, vertex.idle = _combined(marks)
-            outputs.append(self._run(vertex, inputs, watermark, now_ms))
+            watermark, vertex.idle = _combined(marks[: vertex.operator.timed_inputs])
+            levels = tuple(level for level, _ in marks)
+            outputs.append(self._run(vertex, inputs, watermark, now_ms, levels))
 
     @staticmethod
     def _run(
-        vertex: Vertex, inputs: list[ChangelogBatch | None], watermark: int, now_ms: int
+        vertex: Vertex,
+        inputs: list[ChangelogBatch | None],
+        watermark: int,
+        now_ms: int,
+        levels: tuple[int, ...],
     ) -> ChangelogBatch | None:
         watermark = max(watermark, vertex.watermark)  # never regresses
         timer = vertex.operator.next_timer_ms()
         due = timer is not None and timer <= now_ms
         has_rows = any(b is not None and b.num_rows for b in inputs)
-        if not has_rows and watermark == vertex.watermark and not due:
+        moved = watermark != vertex.watermark
+        if vertex.operator.timed_inputs is not None:
+            moved, vertex.levels = moved or levels != vertex.levels, levels
+        if not has_rows and not moved and not due:
             return None
         started = clock.perf_counter_ns()
         metrics = vertex.context.metrics
         metrics.num_records_in += sum(b.num_rows for b in inputs if b is not None)
-        out = vertex.operator.process(inputs, StepTime(vertex.watermark, watermark, now_ms))
+        out = vertex.operator.process(inputs, StepTime(vertex.watermark, watermark, now_ms, levels))
         vertex.watermark = watermark
         vertex.output_watermark = max(vertex.output_watermark, vertex.operator.output_watermark(watermark))
         if out is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from .. import logical as l
 from .. import physical as p
+from ..logical_joins import TemporalJoin
 from ..logical_match import MatchRecognize
 from .calc import unnest
 from .converter import Converter, Handler
@@ -17,6 +18,7 @@ from .converter import PhysicalOptions as PhysicalOptions
 from .expand import expand
 from .groups import aggregate
 from .joins import join
+from .temporal import temporal_join
 from .match import match_recognize
 from .over import over_aggregate
 from .ranks import calc_or_top_n, sort
@@ -36,6 +38,7 @@ HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
     l.WindowTable: window_table,
     l.Aggregate: aggregate,
     l.Join: join,
+    TemporalJoin: temporal_join,
     l.Sort: sort,
     l.Over: over_aggregate,
     l.Expand: expand,

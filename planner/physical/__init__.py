@@ -15,6 +15,7 @@ from .groups import GroupAggregate as GroupAggregate
 from .joins import IntervalJoin as IntervalJoin
 from .joins import Join as Join
 from .joins import JoinNode as JoinNode
+from .joins import TemporalJoin as TemporalJoin
 from .joins import WindowJoin as WindowJoin
 from .match import Match as Match
 from .over import OverAggregate as OverAggregate

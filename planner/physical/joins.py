@@ -106,6 +106,34 @@ class WindowJoin(JoinNode):
         return [*sides, *super().fields()]
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TemporalJoin(JoinNode):
+    """Each left row with the right side as it was at its time, or as it is.
+
+    ``version``: the right column that says since when a row holds; None for what is there when the left row comes.
+    ``time``: the left column of the time.
+    """
+
+    time: int | None
+    version: int | None
+
+    name = "TemporalJoin"
+
+    def fields(self) -> list[tuple[str, str]]:
+        time = "PROCTIME()" if self.time is None else self.inputs[0].schema[self.time].name
+        pairs = [*super().fields(), ("asOf", time)]
+        if self.version is not None:
+            pairs.append(("versionedBy", self.inputs[1].schema[self.version].name))
+        return pairs
+
+    def needs_before(self, child: PhysicalNode, wanted: bool) -> bool:
+        """A history is read as it is written: a deletion there has a time of its own."""
+        return self.version is None or child is not self.inputs[1]
+
+    def settled(self, before: bool) -> PhysicalNode:
+        return replace(self, mode=self.inputs[0].mode)
+
+
 def shown_with(expr: Expr, names: Sequence[str]) -> str:
     """The text of an expression over columns of these names."""
 

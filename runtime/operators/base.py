@@ -29,11 +29,15 @@ S = TypeVar("S", bound=State)
 
 @dataclass(frozen=True)
 class StepTime:
-    """The clocks of one step in epoch ms: the operator's input watermark before and after, and processing time."""
+    """The clocks of one step in epoch ms: the operator's input watermark before and after, and processing time.
+
+    ``inputs``: the watermark of each input by itself; the highest says that it has ended.
+    """
 
     watermark_before: int
     watermark: int
     now_ms: int
+    inputs: tuple[int, ...] = ()
 
 
 @dataclass
@@ -67,6 +71,8 @@ class Operator(ABC):
     """One node of a running job. ``name`` is that of its plan node."""
 
     name: str = ""
+    timed_inputs: int | None = None
+    """How many of the inputs, from the first on, hold the watermark back; None for all."""
 
     def open(self, ctx: OperatorContext) -> None:
         """Bind fragments and declare state. Called once, before the first step."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from .compare import difference
+from streamsql.testing.compare import difference
+
 from .data import CHANGES, EVENTS, OTHER, UPSERTS
 from .run import batch, restarted, run_every_way
 from .tables import RETRACT, Input, table

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from .compare import difference
+from streamsql.testing.compare import difference
+
 from .data import EVENTS, OTHER
 from .random_tables import DELAY_S
 from .run import batch, restarted, run_every_way

@@ -48,3 +48,9 @@ SELECT window_start, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE (SELECT a.`time` AS t
 
 -- title: window join, and an aggregate of its windows
 SELECT l.window_start, l.window_end, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(`time`), INTERVAL '1' MINUTE)) AS l JOIN TABLE(TUMBLE(TABLE orders, DESCRIPTOR(`time`), INTERVAL '1' MINUTE)) AS r ON l.player = r.player AND l.window_start = r.window_start AND l.window_end = r.window_end WHERE l.shares > r.shares GROUP BY l.window_start, l.window_end;
+
+-- title: lookup of a table's present rows
+SELECT o.id, p.team FROM orders AS o LEFT JOIN players FOR SYSTEM_TIME AS OF o.pt AS p ON p.name = o.player AND p.score > 3;
+
+-- title: versions of a view that keeps the last row
+SELECT o.id, r.price FROM orders AS o JOIN latest FOR SYSTEM_TIME AS OF o.`time` AS r ON r.player = UPPER(o.player) WHERE r.price > 1;

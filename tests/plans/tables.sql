@@ -35,3 +35,5 @@ CREATE TABLE totals (
 CREATE TABLE plain (player STRING, n BIGINT)
 WITH ('connector' = 'kafka', 'topic' = 'plain', 'properties.bootstrap.servers' = 'localhost:9092', 'format' = 'json');
 CREATE VIEW per_player AS SELECT player, COUNT(*) AS n, SUM(shares) AS s FROM orders GROUP BY player;
+CREATE VIEW latest AS SELECT player, price, `time` FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY player ORDER BY `time` DESC) AS n FROM orders) WHERE n = 1;

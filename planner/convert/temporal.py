@@ -1,0 +1,110 @@
+"""Temporal joins: which of the right side's changes are versions, and what its key is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from streamsql.errors import UnsupportedError, ValidationError
+from streamsql.schema import ROWTIME
+
+from .. import physical as p
+from ..join_conditions import split_condition
+from ..logical_joins import TemporalJoin
+from .converter import Converter
+from .joins import columns_of, forwarding, kept_columns, upsert_key, with_keys
+
+
+def temporal_join(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
+    keyed = with_keys(node)
+    if keyed is not node:
+        return forwarding(temporal_join(keyed, c), node.schema, kept_columns(node, keyed))  # type: ignore[arg-type]
+    return _event_time(node, c) if node.event_time else _processing_time(node, c)
+
+
+def _processing_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
+    left = c.convert(node.left)
+    if left.updating:
+        raise UnsupportedError(
+            f"a join with {node.table} FOR SYSTEM_TIME AS OF processing time of rows that are updated is not "
+            "supported: what was joined cannot be found again to take it back",
+            hint="use a regular join, or join before the rows are updated",
+        )
+    return _made(node, left, c.convert(node.right), None)
+
+
+def _event_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
+    if node.time is None or node.left.schema[node.time].time != ROWTIME:
+        raise ValidationError(
+            f"FOR SYSTEM_TIME AS OF for {node.table}: the time is no time attribute any more, because it comes out of "
+            "a join whose rows come in any order",
+            hint="join with the versioned table first",
+        )
+    version = node.versioned_by()
+    if version is None:
+        raise ValidationError(
+            f"{node.table} is no versioned table: it has no event time (or several)",
+            hint="declare a WATERMARK in it, or use a processing-time attribute for its present rows",
+        )
+    right = history(c.convert(node.right), node.table)
+    made = _made(node, c.convert(node.left), right, version)
+    if right.upsert_key is None:
+        raise ValidationError(
+            f"{node.table} is no versioned table: it has no key",
+            hint="declare a PRIMARY KEY, or make a view of it that keeps the last row a key (ROW_NUMBER() … = 1)",
+        )
+    equal = {k for k, safe in zip(made.right_keys, made.null_safe, strict=True) if not safe}
+    if not set(right.upsert_key) <= equal:
+        names = ", ".join(right.schema[k].name for k in right.upsert_key)
+        raise ValidationError(
+            f"the join with the versions of {node.table} must make its whole key ({names}) equal",
+            hint=f"add {names} to the ON condition",
+        )
+    return made
+
+
+def _made(
+    node: TemporalJoin, left: p.PhysicalNode, right: p.PhysicalNode, version: int | None
+) -> p.TemporalJoin:
+    condition = split_condition(node.condition, len(node.left.schema))
+    left_keys, right_keys = columns_of(condition.keys)
+    made = p.TemporalJoin(
+        schema=node.schema,
+        inputs=(left, right),
+        mode=left.mode,
+        kind=node.kind,
+        left_keys=left_keys,
+        right_keys=right_keys,
+        null_safe=tuple(k.null_safe for k in condition.keys),
+        residual=condition.residual,
+        where=node.condition,
+        time=node.time,
+        version=version,
+    )
+    one = version is not None or (right.upsert_key is not None and set(right.upsert_key) <= set(right_keys))
+    return replace(made, upsert_key=left.upsert_key if one else upsert_key(made))
+
+
+def history(node: p.PhysicalNode, table: str) -> p.PhysicalNode:
+    """The versions of the right side: a view that keeps the last row a key is read below the keeping.
+
+    There every row is a version; the view's changelog shows only what is left of a step.
+    """
+    if isinstance(node, p.Deduplicate) and node.keep_last and not node.proctime:
+        below = node.inputs[0]
+        if len(below.schema) != len(node.schema):
+            raise UnsupportedError(
+                f"{table} shows its row number, and so is no versioned view", hint="leave the row number out"
+            )
+        columns = tuple(range(len(node.schema)))
+        made = forwarding(below, node.schema, columns)
+        return replace(made, upsert_key=node.key)
+    if isinstance(node, p.Calc):
+        if node.condition is not None:
+            raise UnsupportedError(
+                f"{table} is filtered, and so is no versioned table: a version left out would bring back the one "
+                f"before ({node.condition.text()})",
+                hint="put the condition into ON",
+            )
+        below = history(node.inputs[0], table)
+        return replace(node, inputs=(below,), mode=below.mode)
+    return node
