@@ -25,6 +25,8 @@ from tests.test_docs import FENCE
 PAGES = (
     "README.md",
     "docs/queries.md",
+    "docs/subqueries.md",
+    "docs/sets.md",
     "docs/ranks.md",
     "docs/over.md",
     "docs/time.md",
