@@ -83,6 +83,7 @@ class BuildOptions:
     idle_timeout_ms: int = 0
     not_null: str = "ERROR"
     length: str = "IGNORE"
+    state_ttl_ms: int = 0
     batch_rows_max: int = 131_072
     bounded: bool = False
     register_functions: Callable[[Engine], None] = lambda engine: None
@@ -159,7 +160,9 @@ class _Builder:
 
     def _vertex(self, node: p.PhysicalNode, operator: Operator) -> None:
         operator.name = node.name
-        context = OperatorContext(self.engine, time_zone=self.options.time_zone)
+        hints = node.ttl_ms or (None,) * len(node.inputs)
+        ttls = tuple(self.options.state_ttl_ms if ttl is None else ttl for ttl in hints)
+        context = OperatorContext(self.engine, time_zone=self.options.time_zone, ttls=ttls)
         places = [self.places[id(i)] for i in self.fusion.bases(node)]
         self.places[id(node)] = self.graph.add(node.name, operator, places, context)
 

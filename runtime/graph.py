@@ -100,6 +100,7 @@ class Graph:
         started = clock.perf_counter_ns()
         metrics = vertex.context.metrics
         metrics.num_records_in += sum(b.num_rows for b in inputs if b is not None)
+        metrics.num_state_entries_expired += vertex.operator.expire(now_ms)
         out = vertex.operator.process(inputs, StepTime(vertex.watermark, watermark, now_ms, levels))
         vertex.watermark = watermark
         vertex.output_watermark = max(vertex.output_watermark, vertex.operator.output_watermark(watermark))

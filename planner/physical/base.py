@@ -16,6 +16,8 @@ class PhysicalNode:
     """Base. ``inputs`` in order; ``views``: names of the views whose rows the node yields.
 
     ``mode``: the changelog its output carries. ``upsert_key``: columns that identify a row among those alive.
+    ``ttl_ms``: per input, how long what it leaves in the state is kept without being written; 0 for ever, None as the
+    session says.
     """
 
     schema: Schema
@@ -23,6 +25,7 @@ class PhysicalNode:
     mode: ChangelogMode = ChangelogMode.INSERT_ONLY
     upsert_key: Key = None
     views: tuple[str, ...] = ()
+    ttl_ms: tuple[int | None, ...] = ()
 
     name = "?"
 

@@ -48,17 +48,27 @@ class OperatorMetrics:
     num_records_out: int = 0
     num_late_records_dropped: int = 0
     num_null_time_dropped: int = 0
+    num_null_key_dropped: int = 0
+    num_state_entries_expired: int = 0
     busy_ns: int = 0
 
 
 @dataclass
 class OperatorContext:
-    """What the engine gives an operator when it opens."""
+    """What the engine gives an operator when it opens.
+
+    ``ttls``: per input, how long its state is kept without being written, in ms of processing time; 0 for ever.
+    """
 
     engine: Engine
     metrics: OperatorMetrics = field(default_factory=OperatorMetrics)
     time_zone: str = "UTC"
     states: dict[str, State] = field(default_factory=dict[str, State])
+    ttls: tuple[int, ...] = ()
+
+    def ttl_ms(self, side: int = 0) -> int | None:
+        """The time to live of what one input leaves in the state; None for ever."""
+        return (self.ttls[side] or None) if side < len(self.ttls) else None
 
     def state(self, name: str, state: S) -> S:
         """Declare a piece of state under a name unique in the operator."""
@@ -86,9 +96,17 @@ class Operator(ABC):
         """The watermark downstream operators see after this step."""
         return input_watermark
 
+    def expire(self, now_ms: int) -> int:
+        """Forget the state whose time to live is over, and return how many entries that was.
+
+        The driver calls it before every :meth:`process`, which thus never sees an expired entry.
+        """
+        return 0
+
     def next_timer_ms(self) -> int | None:
         """Processing time at which the operator wants a step even without input; None for never."""
-        return None
+        times = [t for s in self.ctx.states.values() if (t := s.next_expiry_ms()) is not None]
+        return min(times, default=None)
 
     def content(self) -> pa.Table | None:
         """The rows the operator's output amounts to right now, where its state holds them; None where it does not.

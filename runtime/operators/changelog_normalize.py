@@ -6,7 +6,9 @@
     old         −1 (key only)    −old
     –           −1               –
 
-State: key → the row's columns; freed when the key is deleted. Several changes of a key in one step count as the last.
+State: key → the row's columns; freed when the key is deleted, or by time to live since the last upsert. With a
+time to live an equal row is sent again, so that state further on lives as long. Several changes of a key in one
+step count as the last.
 
 Source: Flink's StreamExecChangelogNormalize (2.x).
 """
@@ -36,18 +38,23 @@ class ChangelogNormalize(Operator):
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
-        self._index = ctx.state("keys", KeyIndex([self.schema.field(i).type for i in self.key]))
+        self._index = ctx.state("keys", KeyIndex([self.schema.field(i).type for i in self.key], ctx.ttl_ms()))
         self._columns = [
             None if i in self.key else ctx.state(f"c{i}", SlotColumn(f.type))
             for i, f in enumerate(self.schema)
         ]
+
+    def expire(self, now_ms: int) -> int:
+        slots = self._index.expire(now_ms)
+        self._clear(slots)
+        return len(slots)
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
         if batch is None or batch.num_rows == 0:
             return None
         keys = [batch.rows.column(i) for i in self.key]
-        slots, inserted = self._index.lookup_or_insert(hash_columns(keys), keys)
+        slots, inserted = self._index.lookup_or_insert(hash_columns(keys), keys, time.now_ms)
         fresh = np.unique(slots[inserted])
         # the last change of each key counts
         _, from_end = np.unique(slots[::-1], return_index=True)
@@ -57,7 +64,7 @@ class ChangelogNormalize(Operator):
         upsert = batch.weight_array()[last] > 0
         known = ~np.isin(slots, fresh)
         old = self._rows(slots)
-        changed = np.zeros(len(slots), np.bool_)
+        changed = np.full(len(slots), self.ctx.ttl_ms() is not None)
         for i, column in enumerate(old):
             if i not in self.key:
                 changed |= is_distinct(column, rows.column(i))
@@ -65,11 +72,14 @@ class ChangelogNormalize(Operator):
         insert = upsert & (~known | changed)
         self._store(slots, rows, insert)
         gone = slots[~upsert]
-        for state in self._columns:
-            if state is not None and len(gone):
-                state.clear(gone)
+        self._clear(gone)
         self._index.remove(gone)
         return self._changes(old, rows, retract, insert)
+
+    def _clear(self, slots: np.ndarray) -> None:
+        for state in self._columns:
+            if state is not None and len(slots):
+                state.clear(slots)
 
     def _rows(self, slots: np.ndarray) -> list[pa.Array]:
         keys = iter(self._index.keys(slots))

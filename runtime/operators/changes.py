@@ -19,10 +19,12 @@ I64 = npt.NDArray[np.int64]
 @dataclass(frozen=True)
 class Emit:
     """``key``: columns that identify a row among those alive, where known. ``upsert``: deletions that an insertion
-    of the same key replaces are left out."""
+    of the same key replaces are left out. ``refresh``: an update to an equal row is sent too, for the state
+    further on."""
 
     key: tuple[int, ...] | None = None
     upsert: bool = False
+    refresh: bool = False
 
 
 def difference(old: pa.RecordBatch, new: pa.RecordBatch, emit: Emit) -> ChangelogBatch | None:
@@ -35,7 +37,7 @@ def difference(old: pa.RecordBatch, new: pa.RecordBatch, emit: Emit) -> Changelo
 def net(rows: pa.RecordBatch, weights: I64, emit: Emit) -> ChangelogBatch | None:
     """The changes without those that cancel: deletions first, but the two halves of an update side by side."""
     both = bool((weights < 0).any() and (weights > 0).any())
-    if both:
+    if both and not emit.refresh:
         weights = cancel(group_ids(list(rows.columns), rows.num_rows), weights, np.arange(len(weights)))
     left = np.flatnonzero(weights)
     if not len(left):

@@ -6,7 +6,9 @@ Late rows and rows with a NULL time are counted and dropped. ``KeepLast``: a row
 its time is earlier; of equal times the later arrival is the last; NULL is the earliest time.
 
 State: the keys seen; of ``KeepLast`` with their row; of ``KeepFirstByTime`` beside them, per key that is not
-out yet, the rows that wait. Keys are never freed: each may come again.
+out yet, the rows that wait. Keys are freed by time to live: of ``KeepLast`` since the last row, of the others
+since the first, as the rows after it leave no trace; a key that comes later is a new one. With a time to live
+``KeepLast`` sends an equal row again, so that state further on lives as long.
 
 Source: Flink's StreamExecDeduplicate (2.x).
 """
@@ -14,6 +16,7 @@ Source: Flink's StreamExecDeduplicate (2.x).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,18 +44,22 @@ class KeepFirst(Operator):
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
-        self._seen = ctx.state("keys", KeyIndex([self.schema.field(k).type for k in self.key]))
+        self._seen = ctx.state("keys", KeyIndex([self.schema.field(k).type for k in self.key], ctx.ttl_ms()))
+
+    def expire(self, now_ms: int) -> int:
+        return len(self._seen.expire(now_ms))
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
-        return None if batch is None or not batch.num_rows else self._unseen(spread(batch))
+        return None if batch is None or not batch.num_rows else self._unseen(spread(batch), time.now_ms)
 
-    def _unseen(self, rows: pa.RecordBatch) -> ChangelogBatch | None:
+    def _unseen(self, rows: pa.RecordBatch, now_ms: int) -> ChangelogBatch | None:
         """The first row of each key that has not been out, in order of arrival."""
         keys = [rows.column(k) for k in self.key]
         first, _ = first_of_each(keys, rows.num_rows)
         keys = [k.take(pa.array(first)) for k in keys]
-        _, inserted = self._seen.lookup_or_insert(hash_columns(keys, len(first)), keys)
+        hashes = hash_columns(keys, len(first))
+        _, inserted = self._seen.lookup_or_insert(hashes, keys, now_ms, touch=False)
         fresh = first[inserted]
         return ChangelogBatch(rows.take(pa.array(fresh))) if len(fresh) else None
 
@@ -77,7 +84,7 @@ class KeepFirstByTime(KeepFirst):
             return None
         rows = due.rows
         order = np.argsort(times_ms(rows.column(self.time)), kind="stable")
-        return self._unseen(rows.take(pa.array(order)))
+        return self._unseen(rows.take(pa.array(order)), time.now_ms)
 
     def _wait(self, rows: pa.RecordBatch, watermark: int) -> None:
         """Keep, of the rows that may still be first, the earliest of each key."""
@@ -102,11 +109,19 @@ class KeepLast(Operator):
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
-        self._index = ctx.state("keys", KeyIndex([self.schema.field(i).type for i in self.key]))
+        self._index = ctx.state("keys", KeyIndex([self.schema.field(i).type for i in self.key], ctx.ttl_ms()))
         self._columns = [
             None if i in self.key else ctx.state(f"c{i}", SlotColumn(f.type))
             for i, f in enumerate(self.schema)
         ]
+        self.emit = replace(self.emit, refresh=ctx.ttl_ms() is not None)
+
+    def expire(self, now_ms: int) -> int:
+        slots = self._index.expire(now_ms)
+        for column in self._columns if len(slots) else []:
+            if column is not None:
+                column.clear(slots)
+        return len(slots)
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
@@ -114,7 +129,8 @@ class KeepLast(Operator):
             return None
         rows = self._last(spread(batch))
         keys = [rows.column(k) for k in self.key]
-        slots, inserted = self._index.lookup_or_insert(hash_columns(keys, rows.num_rows), keys)
+        hashes = hash_columns(keys, rows.num_rows)
+        slots, inserted = self._index.lookup_or_insert(hashes, keys, time.now_ms)
         old = self._rows(slots)
         newer = inserted | (self._times(rows) >= self._times(old))
         known = newer & ~inserted

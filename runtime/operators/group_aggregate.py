@@ -14,7 +14,9 @@ row, as Flink; at the end of bounded input it emits the row of the empty set, as
 not).
 
 State: key → row count and accumulators; DISTINCT adds (key, value) → count. Freed when the group's row
-count is 0, and, where ``expiry`` names a window end among the keys, when that window is complete.
+count is 0, and, where ``expiry`` names a window end among the keys, when that window is complete; otherwise
+by time to live, since the last step that touched the group. With a time to live an unchanged result is sent
+again, so that state further on lives as long.
 
 Source: Flink's GroupAggFunction (2.x).
 """
@@ -112,10 +114,12 @@ class GroupAggregate(Operator):
                 c.row_sql, {"input": schema}, pa.schema([*counted, *partials]), c.what
             )
         self._slot_groups = SlotGroups()
+        self._ttl_ms = ctx.ttl_ms() if c.expiry is None else None
         self._distinct = [
-            _DistinctValues(ctx, i, d, schema, head, c.what, c.expiry) for i, d in enumerate(c.distinct)
+            _DistinctValues(ctx, i, d, schema, head, c.what, c.expiry, self._ttl_ms)
+            for i, d in enumerate(c.distinct)
         ]
-        self._index = ctx.state("keys", KeyIndex(list(c.key_types)))
+        self._index = ctx.state("keys", KeyIndex(list(c.key_types), self._ttl_ms))
         self._rows = ctx.state("rows", SlotColumn(pa.int64()))
         self._flags = ctx.state("flags", Scalars())
         self._expiring = ExpiringSlots(self._index, c.expiry) if c.expiry is not None else None
@@ -125,7 +129,19 @@ class GroupAggregate(Operator):
             accumulator.open(ctx, f"a{i}")
         # with COUNT(*) of inserted rows a touched group never stays as it was
         counts_rows = any(isinstance(a, RowCount) for a in self._accumulators)
-        self._always_changes = counts_rows and not self.config.weighted
+        self._always_changes = (counts_rows and not c.weighted) or self._ttl_ms is not None
+
+    def expire(self, now_ms: int) -> int:
+        if self._ttl_ms is None:
+            return 0
+        values = sum(d.outlived(now_ms, self._index) for d in self._distinct)
+        slots = self._index.expired(now_ms)
+        if len(slots):
+            self._free(slots)
+            if not self.config.key_types:
+                self._flags.set("emitted", 0)
+                self._flags.set("forgotten", 1)
+        return values + len(slots)
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         out: list[ChangelogBatch] = []
@@ -133,11 +149,14 @@ class GroupAggregate(Operator):
             changes = self._apply(inputs[0], time)
             if changes is not None:
                 out.append(changes)
-        if not self.config.key_types and time.watermark == MAX_WATERMARK and not self._flags.get("emitted"):
-            out.append(self._empty_row())
+        if time.watermark == MAX_WATERMARK and not self.config.key_types and not self._has_emitted():
+            out.append(self._empty_row(time))
         if self._expiring is not None:
             self._expire(self._expiring, time)
         return ChangelogBatch.concat(out)
+
+    def _has_emitted(self) -> bool:
+        return bool(self._flags.get("emitted") or self._flags.get("forgotten"))
 
     def _apply(self, batch: ChangelogBatch, time: StepTime) -> ChangelogBatch | None:
         c = self.config
@@ -155,7 +174,7 @@ class GroupAggregate(Operator):
         self._rows.put(slots, after)
         old = {i: self._accumulators[i].result(slots) for i in self._fed_by_distinct}
         for distinct in self._distinct:
-            distinct.apply(rows, self._index, self._accumulators)
+            distinct.apply(rows, self._index, self._accumulators, time)
         results: list[tuple[pa.Array, pa.Array]] = []
         column = 0
         for i, accumulator in enumerate(self._accumulators):
@@ -180,7 +199,7 @@ class GroupAggregate(Operator):
         partial = partial.take(pa.array(arrival))
         keys = partial.columns[1 : 1 + n_keys]
         counts = numpy(partial.column(1 + n_keys), np.int64)
-        return StepGroups(self._slots(partial, keys), keys, counts, partial.columns[3 + n_keys :])
+        return StepGroups(self._slots(partial, keys, time), keys, counts, partial.columns[3 + n_keys :])
 
     def _grouped_by_slot(self, rows: pa.RecordBatch, time: StepTime) -> StepGroups | None:
         n_keys = len(self.config.key_types)
@@ -188,7 +207,7 @@ class GroupAggregate(Operator):
         if rows.num_rows == 0:
             return None
         keys = rows.columns[1 : 1 + n_keys]
-        slots = self._slots(rows, keys)
+        slots = self._slots(rows, keys, time)
         first, numbers = self._slot_groups.number(slots, self._index.capacity)
         self._choose(len(first), rows.num_rows)
         summands = rows.columns[1 + n_keys :]
@@ -202,8 +221,9 @@ class GroupAggregate(Operator):
         """How the next step is grouped. Kept with the state, so that a restored job adds in the same order."""
         self._flags.set("by_row", int(groups > rows * GROUPS_PER_ROW_MIN))
 
-    def _slots(self, rows: pa.RecordBatch, keys: Sequence[pa.Array]) -> Slots:
-        slots, inserted = self._index.lookup_or_insert(numpy(rows.column(0), np.uint64), keys)
+    def _slots(self, rows: pa.RecordBatch, keys: Sequence[pa.Array], time: StepTime) -> Slots:
+        hashes = numpy(rows.column(0), np.uint64)
+        slots, inserted = self._index.lookup_or_insert(hashes, keys, time.now_ms)
         if self._expiring is not None:
             self._expiring.add(slots[inserted])
         return slots
@@ -242,10 +262,10 @@ class GroupAggregate(Operator):
         if not len(self._index):
             self._flags.remove("by_row")
 
-    def _empty_row(self) -> ChangelogBatch:
+    def _empty_row(self, time: StepTime) -> ChangelogBatch:
         """The global aggregate of no rows: slot 0 of an empty index has never been written."""
         self._flags.set("emitted", 1)
-        slots, _ = self._index.lookup_or_insert(np.zeros(1, np.uint64), [])
+        slots, _ = self._index.lookup_or_insert(np.zeros(1, np.uint64), [], time.now_ms)
         columns = [
             a.result(slots).cast(f.type) for a, f in zip(self._accumulators, self.config.output, strict=True)
         ]
@@ -301,6 +321,7 @@ class _DistinctValues:
         head: list[pa.Field],
         what: str,
         expiry: WindowExpiry | None,
+        ttl_ms: int | None,
     ) -> None:
         self.args = args
         values = [pa.field(f"v{i}", t) for i, t in enumerate(args.value_types)]
@@ -308,8 +329,9 @@ class _DistinctValues:
         self._n_keys = len(head) - 1
         self._fragment = ctx.engine.fragment(args.sql, {"input": schema}, output, what)
         types = [f.type for f in head[1:]] + list(args.value_types)
-        self._index = ctx.state(f"d{number}.values", KeyIndex(types))
+        self._index = ctx.state(f"d{number}.values", KeyIndex(types, ttl_ms))
         self._count = ctx.state(f"d{number}.count", SlotColumn(pa.int64()))
+        self._group = ctx.state(f"d{number}.group", SlotColumn(pa.int64())) if ttl_ms is not None else None
         self._expiring = ExpiringSlots(self._index, expiry) if expiry is not None else None
 
     def expire(self, until: int) -> None:
@@ -317,11 +339,23 @@ class _DistinctValues:
         assert self._expiring is not None
         self._forget(self._expiring.pop(until))
 
+    def outlived(self, now_ms: int, groups: KeyIndex) -> int:
+        """Forget the values of groups that are about to expire: a value lives as long as its group."""
+        if self._group is None:
+            return 0
+        slots = self._index.expired(now_ms, _GroupTimes(self._group, groups))
+        self._forget(slots)
+        return len(slots)
+
     def _forget(self, slots: Slots) -> None:
         self._count.clear(slots)
+        if self._group is not None:
+            self._group.clear(slots)
         self._index.remove(slots)
 
-    def apply(self, rows: pa.RecordBatch, groups: KeyIndex, accumulators: Sequence[Accumulator]) -> None:
+    def apply(
+        self, rows: pa.RecordBatch, groups: KeyIndex, accumulators: Sequence[Accumulator], time: StepTime
+    ) -> None:
         found = self._fragment.run(input=rows)
         if found.num_rows == 0:
             return
@@ -332,15 +366,17 @@ class _DistinctValues:
             found, group_slots = found.filter(pa.array(known)), group_slots[known]
         keys, values = found.columns[1 : 1 + k], found.columns[2 + k : -1]
         slots, inserted = self._index.lookup_or_insert(
-            numpy(found.column(1 + k), np.uint64), [*keys, *values]
+            numpy(found.column(1 + k), np.uint64), [*keys, *values], time.now_ms
         )
+        if self._group is not None:
+            self._group.put(slots, group_slots)
         if self._expiring is not None:
             self._expiring.add(slots[inserted])
         before = self._count.values(slots).astype(np.int64)
         self._count.add(slots, numpy(found.column(found.num_columns - 1), np.int64), unique=True)
         after = self._count.values(slots).astype(np.int64)
         sign = (after > 0).astype(np.int64) - (before > 0).astype(np.int64)
-        gone = after == 0
+        gone = after == 0 if self._group is None else after <= 0  # below 0: it was counted before it expired
         if gone.any():
             self._forget(slots[gone])
         moved = np.flatnonzero(sign)
@@ -369,3 +405,14 @@ class _DistinctValues:
             for (name, _), (_, t) in zip(aggregates, accumulator.partials, strict=True)
         ]
         accumulator.update(slots, [p.chunk(0) if isinstance(p, pa.ChunkedArray) else p for p in partials])
+
+
+@dataclass(frozen=True)
+class _GroupTimes:
+    """The last update of the group that a value belongs to, by the slot of the value."""
+
+    group: SlotColumn
+    groups: KeyIndex
+
+    def __getitem__(self, slots: Slots) -> Slots:
+        return self.groups.last_update_ms(self.group.values(slots).astype(np.int64, copy=False))

@@ -8,7 +8,8 @@ generic form: whatever is hot has a specialised operator, which is tested agains
                  └─ append ─────── new rows ─ f ─┴─ difference ─▶ −old +new
 
 State: key → its rows; freed as rows are retracted, or, where the keys hold a window's end, when the
-watermark passes it.
+watermark passes it; otherwise by time to live, all rows of a key that no step touched for that long. With a
+time to live an unchanged result is sent again, so that state further on lives as long.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from streamsql.changelog import ChangelogBatch
 from ..accumulators import is_distinct, numpy
 from ..engine import WEIGHT, split_weights, with_weights
 from ..state.hashing import hash_columns
+from ..state.key_index import KeyIndex
 from ..state.run_store import RunProbe, RunStore
 from ..state.scalars import Scalars
+from ..state.ttl import KeyedTtl
 from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
 from .expiry import WindowExpiry
 
@@ -74,6 +77,16 @@ class GroupRecompute(Operator):
         )
         self._rows = ctx.state("rows", RunStore(c.rows, c.keys, timed=c.expiry is not None))
         self._flags = ctx.state("flags", Scalars())
+        ttl = ctx.ttl_ms() if c.expiry is None else None
+        types = [c.rows.field(k).type for k in c.keys]
+        self._ttl = KeyedTtl(self._rows, None if ttl is None else ctx.state("keys", KeyIndex(types, ttl)))
+
+    def expire(self, now_ms: int) -> int:
+        count = self._ttl.expire(now_ms)
+        if count and not self.config.keys:
+            self._flags.set("emitted", 0)
+            self._flags.set("forgotten", 1)
+        return count
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         out: list[ChangelogBatch] = []
@@ -81,10 +94,11 @@ class GroupRecompute(Operator):
         if batch is not None:
             batch = self._on_time(batch, time)
         if batch is not None and batch.num_rows:
-            changes = self._apply(batch)
+            changes = self._apply(batch, time)
             if changes is not None:
                 out.append(changes)
-        if not self.config.keys and time.watermark == MAX_WATERMARK and not self._flags.get("emitted"):
+        silent = not (self._flags.get("emitted") or self._flags.get("forgotten"))
+        if not self.config.keys and time.watermark == MAX_WATERMARK and silent:
             self._flags.set("emitted", 1)
             out.append(ChangelogBatch(self._empty(), np.ones(1, np.int64)))
         if self.config.expiry is not None:
@@ -110,7 +124,7 @@ class GroupRecompute(Operator):
         self.ctx.metrics.num_late_records_dropped += int(late.sum())
         return batch.take(np.flatnonzero(~late))
 
-    def _apply(self, batch: ChangelogBatch) -> ChangelogBatch | None:
+    def _apply(self, batch: ChangelogBatch, time: StepTime) -> ChangelogBatch | None:
         keys = [batch.rows.column(k) for k in self.config.keys]
         hashes = hash_columns(keys, batch.num_rows)
         touched = self._distinct(hashes, keys)
@@ -121,7 +135,9 @@ class GroupRecompute(Operator):
         times = None if expiry is None else expiry.last_ms(batch.rows.column(expiry.column))
         rows = pa.RecordBatch.from_arrays(batch.rows.columns, schema=self.config.rows)
         self._rows.append(hashes, rows, batch.weight_array(), times=times)
+        self._ttl.touch(probe_hashes, probe_keys, time.now_ms)
         after = self._rows.probe(probe_hashes, probe_keys, consolidate=True)
+        self._ttl.settle(after, probe_hashes)
         return self._difference(self._compute(before), self._compute(after), len(touched))
 
     @staticmethod
@@ -164,7 +180,7 @@ class GroupRecompute(Operator):
         at_new = _positions(new, groups)
         known, alive = at_old >= 0, at_new >= 0
         both = np.flatnonzero(known & alive)
-        changed = np.zeros(groups, np.bool_)
+        changed = np.full(groups, self._ttl.active)
         for i in range(1, old.num_columns):
             a, b = old.column(i).take(pa.array(at_old[both])), new.column(i).take(pa.array(at_new[both]))
             changed[both] |= is_distinct(a, b)

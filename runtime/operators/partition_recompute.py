@@ -8,7 +8,8 @@
 It is the general form of ranks, limits and OVER aggregates: used as it is over inputs that are updated, and
 as the twin that the special operators are tested against.
 
-State: partition → its rows, until they are retracted.
+State: partition → its rows, until they are retracted, or by time to live, all rows of a partition that no step
+touched for that long.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import numpy
 from ..state.hashing import hash_columns
+from ..state.key_index import KeyIndex
 from ..state.run_store import RunProbe, RunStore
+from ..state.ttl import KeyedTtl
 from .base import Operator, OperatorContext, StepTime
 from .changes import Emit, difference, first_of_each
 
@@ -59,6 +62,11 @@ class PartitionRecompute(Operator):
             c.sql, {"input": self._schema}, pa.schema([*HEAD, *c.output]), c.what
         )
         self._rows = ctx.state("rows", RunStore(c.rows, c.keys))
+        types, ttl = [c.rows.field(k).type for k in c.keys], ctx.ttl_ms()
+        self._ttl = KeyedTtl(self._rows, None if ttl is None else ctx.state("keys", KeyIndex(types, ttl)))
+
+    def expire(self, now_ms: int) -> int:
+        return self._ttl.expire(now_ms)
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
@@ -72,7 +80,9 @@ class PartitionRecompute(Operator):
         before = self._rows.probe(*probed, consolidate=True)
         rows = pa.RecordBatch.from_arrays(batch.rows.columns, schema=c.rows)
         self._rows.append(hashes, rows, batch.weight_array())
+        self._ttl.touch(*probed, time.now_ms)
         after = self._rows.probe(*probed, consolidate=True)
+        self._ttl.settle(after, probed[0])
         found = self._compute([before, after])
         side = numpy(found.column(1), np.int64)
         table = pa.RecordBatch.from_arrays(found.columns[2:], schema=c.output)

@@ -9,7 +9,8 @@
 In: insert-only. Out: insertions and deletions; with the rank column every row whose rank shifts.
 
 State: partition → the rows up to the highest rank asked for (for RANK and DENSE_RANK with the rows that rank
-equal), numbered by arrival, which decides between rows that the order leaves equal.
+equal), numbered by arrival, which decides between rows that the order leaves equal. Freed by time to live, all rows
+of a partition to which none came for that long.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import numpy
 from ..state.hashing import hash_columns
+from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
 from ..state.scalars import Scalars
+from ..state.ttl import KeyedTtl
 from .base import Operator, OperatorContext, StepTime
 from .changes import Emit, first_of_each, net, spread
 
@@ -70,6 +73,11 @@ class TopN(Operator):
         self._held = pa.schema([*c.rows, i])
         self._rows = ctx.state("rows", RunStore(self._held, c.keys))
         self._count = ctx.state("count", Scalars())
+        types, ttl = [c.rows.field(k).type for k in c.keys], ctx.ttl_ms()
+        self._ttl = KeyedTtl(self._rows, None if ttl is None else ctx.state("keys", KeyIndex(types, ttl)))
+
+    def expire(self, now_ms: int) -> int:
+        return self._ttl.expire(now_ms)
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
@@ -79,7 +87,9 @@ class TopN(Operator):
         keys = [new.column(k) for k in self.config.keys]
         hashes = hash_columns(keys, new.num_rows)
         touched, groups = first_of_each(keys, new.num_rows)
-        held = self._rows.probe(hashes[touched], [k.take(pa.array(touched)) for k in keys], consolidate=True)
+        probed = hashes[touched], [k.take(pa.array(touched)) for k in keys]
+        self._ttl.touch(*probed, time.now_ms)
+        held = self._rows.probe(*probed, consolidate=True)
         rows = pa.concat_batches([held.rows, new])
         groups = np.concatenate([held.probe_index, groups])
         old_rank, new_rank = self._ranks(rows, groups, held.rows.num_rows)

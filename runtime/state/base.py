@@ -42,6 +42,10 @@ class State(ABC):
     def row_count(self) -> int:
         """Entries held: keys, values, rows; what a state size metric counts."""
 
+    def next_expiry_ms(self) -> int | None:
+        """Processing time at which it pays to free entries whose time to live is over; None for never."""
+        return None
+
     @abstractmethod
     def read(self) -> pa.Table:
         """The content in readable form, for ``SELECT … FROM jobs.<job>.<operator>``."""

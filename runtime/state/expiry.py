@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,15 @@ from .buffers import I64, Bools, grown
 # A registration is filed under its time rounded down to ttl / _BUCKETS: the number of lists held, not the
 # precision.
 _BUCKETS = 1024
+# An idle owner is woken at most so many times per ttl, and no sooner than this after the last time.
+_WAKES = 16
+_LEAST_WAIT_MS = 100
+
+
+class Times(Protocol):
+    """The last update by slot."""
+
+    def __getitem__(self, slots: I64, /) -> I64: ...
 
 
 class ExpiryQueue:
@@ -54,7 +64,7 @@ class ExpiryQueue:
                 heapq.heappush(self._order, bucket)
             self._buckets[bucket].append(part)
 
-    def pop(self, now_ms: int, last_update: I64, live: Bools) -> I64:
+    def pop(self, now_ms: int, last_update: Times, live: Bools) -> I64:
         """Slots expired by ``now_ms``, each named once; they are no longer watched."""
         horizon = now_ms - self._ttl_ms  # the latest update that is expired
         expired = [self._pop_due(horizon, last_update, live)]
@@ -63,7 +73,17 @@ class ExpiryQueue:
             expired.append(self._pop_due(horizon, last_update, live))
         return np.concatenate(expired)
 
-    def _load(self, bucket: int, last_update: I64, live: Bools) -> None:
+    def next_ms(self) -> int | None:
+        """When it pays to call :meth:`pop` next: something may be due, and not a little while after the last time."""
+        first = int(self._due_times[0]) if len(self._due_times) else None
+        if first is None and self._order:
+            first = self._order[0] * self._width
+        if first is None:
+            return None
+        step = max(self._ttl_ms // _WAKES, _LEAST_WAIT_MS)
+        return -(-(first + self._ttl_ms) // step) * step
+
+    def _load(self, bucket: int, last_update: Times, live: Bools) -> None:
         """Makes the slots of a bucket due in the order of update; those updated later are filed again."""
         slots = self._watched_still(np.concatenate(self._buckets.pop(bucket)), live)
         times = last_update[slots]
@@ -73,7 +93,7 @@ class ExpiryQueue:
         order = np.argsort(times, kind="stable")
         self._due_slots, self._due_times = slots[order], times[order]
 
-    def _pop_due(self, horizon: int, last_update: I64, live: Bools) -> I64:
+    def _pop_due(self, horizon: int, last_update: Times, live: Bools) -> I64:
         """Takes the due registrations up to ``horizon``; registers again what was updated since."""
         end = int(np.searchsorted(self._due_times, horizon, side="right"))
         slots = self._watched_still(self._due_slots[:end], live)

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from .base import State
 from .buffers import I64, U64, Bools, grown
-from .expiry import ExpiryQueue
+from .expiry import ExpiryQueue, Times
 from .key_columns import BatchKeys, key_column, restore_keys
 from .probe_table import MAX_SLOTS, ProbeTable, Same, mixed
 
@@ -73,11 +73,11 @@ class KeyIndex(State):
         return self._find(self._mixed(hashes), self._prepare(keys))
 
     def lookup_or_insert(
-        self, hashes: U64, keys: Sequence[pa.Array], now_ms: int | None = None
+        self, hashes: U64, keys: Sequence[pa.Array], now_ms: int | None = None, *, touch: bool = True
     ) -> tuple[I64, Bools]:
         """The slot per row, and True at the first row of each key that was absent.
 
-        With a ttl, ``now_ms`` becomes the last update of every key of the batch.
+        With a ttl, ``now_ms`` becomes the last update of every key of the batch; without ``touch`` only of new ones.
         """
         spread, batch = self._mixed(hashes), self._prepare(keys)
         self._move(max(_MOVED_AT_LEAST, _MOVED_PER_ROW * len(spread)))
@@ -91,8 +91,8 @@ class KeyIndex(State):
                 self._insert_exactly(wrong, hashes, spread, batch, slots, inserted)
         if self._expiry is not None:
             assert now_ms is not None, "an index with a ttl needs now_ms"
-            self._last_update[slots] = now_ms
             new = slots[inserted]
+            self._last_update[slots if touch else new] = now_ms
             self._expiry.register(new, self._last_update[new])
         return slots, inserted
 
@@ -100,14 +100,24 @@ class KeyIndex(State):
         """Makes ``now_ms`` the last update of these slots."""
         self._last_update[slots] = now_ms
 
-    def expire(self, now_ms: int) -> I64:
-        """Removes the keys whose last update is ``ttl_ms`` ago or longer and returns their former slots."""
+    def expired(self, now_ms: int, times: Times | None = None) -> I64:
+        """The slots whose last update is ``ttl_ms`` ago or longer. Named once: the caller removes them.
+
+        ``times``: where an update of something else is the last one of a slot, no earlier than its own.
+        """
         if self._expiry is None:
             return np.zeros(0, np.int64)
-        slots = self._expiry.pop(now_ms, self._last_update, self._live)
+        return self._expiry.pop(now_ms, self._last_update if times is None else times, self._live)
+
+    def expire(self, now_ms: int) -> I64:
+        """Removes the keys whose last update is ``ttl_ms`` ago or longer and returns their former slots."""
+        slots = self.expired(now_ms)
         if len(slots):
             self.remove(slots)
         return slots
+
+    def next_expiry_ms(self) -> int | None:
+        return None if self._expiry is None else self._expiry.next_ms()
 
     def remove(self, slots: I64) -> None:
         """Forgets these live slots; they are given out again."""
