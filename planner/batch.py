@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from streamsql.datatypes import Root
+from streamsql.errors import UnsupportedError
 from streamsql.schema import Schema
 
 from . import logical as l

@@ -69,6 +69,7 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
             return _lateral(binder, source, left, outer=False)
         case MatchedTable():
             node = bind_match(binder, source.args["match"], *_source(binder, source.this, left))
+            node = replace(node, position=binder.position(source.args["match"]))
             return _aliased(binder, source, node, default="")
         case _:
             raise UnsupportedError(
@@ -169,7 +170,8 @@ def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
     if kind == "CROSS" and condition is not None:
         raise binder.error(join, "CROSS JOIN takes no ON condition")
     fields = _join_fields(left[0].schema, right[0].schema, join_kind)
-    node = Join(Schema(fields), join_kind, left[0], right[0], condition)
+    position = binder.position(join)
+    node = Join(Schema(fields), join_kind, left[0], right[0], condition, position=position)
     if version is not None:
         node = _temporal(binder, node, left, version.expression, join.this)
     return node, _with_schema(scope, node.schema)

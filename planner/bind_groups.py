@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from streamsql.datatypes import DataType
-from streamsql.errors import ValidationError
+from streamsql.errors import Position, ValidationError
 from streamsql.schema import Field, Schema
 
 from .bind_group_window import PART_FUNCTIONS, GroupWindow, is_group_window, place
@@ -192,7 +192,13 @@ class GroupBinder:
         for k in key_columns:
             keeps_time = {"start", "end"} <= roles and k in windows and windows[k].role == "time"
             key_fields.append(replace(base.schema[k], time=base.schema[k].time if keeps_time else None))
-        return Aggregate(Schema((*key_fields, *fields)), base, tuple(key_columns), tuple(calls))
+        return Aggregate(
+            Schema((*key_fields, *fields)),
+            base,
+            tuple(key_columns),
+            tuple(calls),
+            position=self.binder.position(self.select.args.get("group")),
+        )
 
     def _with_subqueries(self, source: LogicalNode) -> tuple[LogicalNode, list[AggregateCall]]:
         """The source joined with the sub-queries inside aggregates, and the aggregates over it."""
@@ -270,6 +276,7 @@ class OverBinder:
         self.binder = binder
         self.grouped = grouped
         self.calls: list[OverCall] = []
+        self._position: Position | None = None
         self.windows = {w.name: w for w in select.args.get("windows") or []}
         self.subqueries = Subqueries(binder)
         if grouped is not None:
@@ -306,6 +313,7 @@ class OverBinder:
             raise self.binder.unsupported(
                 node, "a sub-query inside a window function (OVER)", "compute it in a sub-query in FROM"
             )
+        self._position = self._position or self.binder.position(node)
         if over not in self.calls:
             self.calls.append(over)
         i = self.calls.index(over)
@@ -346,7 +354,7 @@ class OverBinder:
         )
         width = len(node.schema)
         fields = [*node.schema, *(Field(f"$over{i}", c.call.type) for i, c in enumerate(calls))]
-        made = Over(Schema(tuple(fields)), node, calls)
+        made = Over(Schema(tuple(fields)), node, calls, position=self._position)
 
         def place(e: Expr) -> Expr:
             if isinstance(e, OverRef):

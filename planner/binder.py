@@ -345,7 +345,8 @@ class QueryBinder:
         limit, offset = self._count(query, "limit"), self._count(query, "offset") or 0
         if not keys and limit is None and not offset:
             return node
-        return Sort(node.schema, node, tuple(keys), limit, offset)
+        clause = next(c for c in ("order", "limit", "offset") if query.args.get(c) is not None)
+        return Sort(node.schema, node, tuple(keys), limit, offset, position=self.position(query.args[clause]))
 
     def _count(self, query: exp.Expr, clause: str) -> int | None:
         node = query.args.get(clause)

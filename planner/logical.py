@@ -7,12 +7,13 @@ the same rows; sub-plan sharing rests on that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 from streamsql.catalog.connectors import TableOptions
 from streamsql.catalog.table import TableDefinition
 from streamsql.datatypes import TIMESTAMP
+from streamsql.errors import Position
 from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
 from .expressions import AggregateCall, Expr, InputRef, SortKey, input_refs, remap, walk
@@ -20,9 +21,10 @@ from .expressions import AggregateCall, Expr, InputRef, SortKey, input_refs, rem
 
 @dataclass(frozen=True, eq=False)
 class LogicalNode:
-    """Base of all nodes. ``schema``: the columns it yields."""
+    """Base of all nodes. ``schema``: the columns it yields. ``position``: the clause that asked for it, for errors."""
 
     schema: Schema
+    position: Position | None = field(default=None, kw_only=True)
 
     @property
     def inputs(self) -> tuple[LogicalNode, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streamsql.errors import UnsupportedError
+from streamsql.errors import StreamSqlError, UnsupportedError
 
 from .. import logical as l
 from .. import physical as p
@@ -56,12 +56,13 @@ class Converter:
             handler = self._handlers.get(type(node))
             if handler is None:
                 raise UnsupportedError(
-                    f"{_REFUSED.get(type(node), type(node).__name__)} is not supported yet",
+                    f"{type(node).__name__} is not supported in a streaming query",
                     hint="batch mode can, over tables that end: SET 'execution.runtime-mode' = 'BATCH'",
+                    position=node.position,
                 )
-            self._memo[digest] = handler(node, self)
+            try:
+                self._memo[digest] = handler(node, self)
+            except StreamSqlError as e:
+                e.position = e.position or node.position
+                raise
         return self._memo[digest]
-
-
-_REFUSED: dict[type[l.LogicalNode], str] = {
-}
