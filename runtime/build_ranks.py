@@ -17,8 +17,12 @@ from .operators.expiry import WindowExpiry
 from .operators.limit import Limit
 from .operators.partition_recompute import PartitionRecompute, PartitionRecomputeConfig
 from .operators.rank import TopN, TopNConfig
+from .operators.rank_retract import RetractTopN, RetractTopNConfig
 from .operators.sort import FinalSort, SortConfig, TemporalSort
 from .operators.window_rank import WindowRank, WindowRankConfig
+
+HEAD_ROWS_MORE, HEAD_ROWS_MORE_OF_ALL = 16, 1000
+"""Rows that are kept at hand beside those asked for: of a partition, and where there is only one."""
 
 
 def limit(node: p.Limit, _: Fusion) -> Operator:
@@ -26,7 +30,7 @@ def limit(node: p.Limit, _: Fusion) -> Operator:
     if not node.inputs[0].updating:
         return Limit(node.offset, node.fetch)
     end = None if node.fetch is None else node.offset + node.fetch
-    return _recompute(node, "ROW_NUMBER", p.RankRange(node.offset + 1, end), (), (), with_rank=False)
+    return _ranked(node, "ROW_NUMBER", p.RankRange(node.offset + 1, end), (), (), with_rank=False)
 
 
 def sort(node: p.Sort, _: Fusion) -> Operator:
@@ -91,12 +95,20 @@ def rank_sql(function: str, order: p.Order, schema: Schema, partition: Sequence[
 
     Equal rows are numbered by arrival; of the same time attribute, newest first, the last to arrive is first.
     """
-    by = order_sql(order)
-    if function == "ROW_NUMBER":
-        newest_first = len(order) == 1 and order[0].descending and schema[order[0].column].time is not None
-        by.append("i DESC" if newest_first else "i")
+    by = _row_order(order, schema) if function == "ROW_NUMBER" else order_sql(order)
     ordered = f" ORDER BY {', '.join(by)}" if by else ""
     return f"{function.lower()}() OVER (PARTITION BY {', '.join(partition)}{ordered})"
+
+
+def _row_order(order: p.Order, schema: Schema) -> list[str]:
+    """The order with that of arrival last."""
+    newest_first = len(order) == 1 and order[0].descending and schema[order[0].column].time is not None
+    return [*order_sql(order), "i DESC" if newest_first else "i"]
+
+
+def has_head(function: str) -> bool:
+    """Whether so many ranks are so many rows: then the first rows of a partition can be kept apart."""
+    return function == "ROW_NUMBER"
 
 
 def is_append_only(source: p.PhysicalNode) -> bool:
@@ -120,8 +132,10 @@ def _ranked(
     with_rank: bool,
 ) -> Operator:
     source = node.inputs[0]
-    if not is_append_only(source) or range_.end is None:
+    if range_.end is None or not (is_append_only(source) or has_head(function)):
         return _recompute(node, function, range_, partition, order, with_rank=with_rank)
+    if not is_append_only(source):
+        return _retract(node, range_.start, range_.end, partition, order, with_rank=with_rank)
     schema = source.schema
     among_all = rank_sql(function, order, schema, ["g"])
     among_old = rank_sql(function, order, schema, ["g", "old"])
@@ -139,6 +153,26 @@ def _ranked(
         emit=emit(node),
     )
     return TopN(config)
+
+
+def _retract(
+    node: p.PhysicalNode, start: int, end: int, partition: tuple[int, ...], order: p.Order, *, with_rank: bool
+) -> Operator:
+    source = node.inputs[0].schema
+    config = RetractTopNConfig(
+        sql=f"SELECT p FROM {{input}} ORDER BY {', '.join(['g', *_row_order(order, source)])}",
+        rows=internal_schema(source),
+        keys=partition,
+        order=tuple(k.column for k in order),
+        start=start,
+        end=end,
+        head=end + (HEAD_ROWS_MORE if partition else HEAD_ROWS_MORE_OF_ALL),
+        with_rank=with_rank,
+        output=internal_schema(node.schema),
+        what=what(node),
+        emit=emit(node),
+    )
+    return RetractTopN(config)
 
 
 def _recompute(
