@@ -19,6 +19,7 @@ from streamsql.planner.functions.registry import (
     AGGREGATES,
     DIFFERENCES,
     GROUP_FUNCTIONS,
+    MATCH_FUNCTIONS,
     SCALARS,
     UNSUPPORTED,
 )
@@ -134,6 +135,10 @@ def functions_page() -> str:
         (code(usage), code(result), sentence(text)) for _, usage, result, text in GROUP_FUNCTIONS.values()
     ]
     parts += ["## Beside GROUP BY", table(("function", "result", "meaning"), beside)]
+    matching = [
+        (code(usage), escape(result), sentence(text)) for usage, result, text in MATCH_FUNCTIONS.values()
+    ]
+    parts += ["## In MATCH_RECOGNIZE", table(("function", "result", "meaning"), matching)]
     parts.append("## Not supported")
     without = ", ".join(code(name) for name, instead in sorted(UNSUPPORTED.items()) if not instead)
     parts.append(f"These functions of Flink are known and refused by name: {without}. So are these:")

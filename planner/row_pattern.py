@@ -141,9 +141,9 @@ def _grouped(pattern: Pattern, *kinds: type) -> str:
 
 
 def _quantifier(minimum: int, maximum: int | None) -> str:
-    short = {(0, None): "*", (1, None): "+", (0, 1): "?"}.get((minimum, maximum))
-    if short is not None:
-        return short
+    for low, high, short in ((0, None, "*"), (1, None, "+"), (0, 1, "?")):
+        if (minimum, maximum) == (low, high):
+            return short
     if minimum == maximum:
         return f"{{{minimum}}}"
     return f"{{{minimum},{'' if maximum is None else maximum}}}"

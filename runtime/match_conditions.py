@@ -142,7 +142,8 @@ class Conditions:
             return _kept(self._kept[variable, first, e.column], offset, missing[e.column], first=first)
 
         def otherwise(e: Expr) -> Evaluate:
-            leaves = list(dict.fromkeys(x for x in walk(e) if isinstance(x, RowValue | RunningValue)))
+            leaves: list[Expr] = [x for x in walk(e) if isinstance(x, RowValue | RunningValue)]
+            leaves = list(dict.fromkeys(leaves))
             over = transform(e, lambda x: InputRef(leaves.index(x), x.text(), x.type) if x in leaves else x)
             compute = fallback(over, leaves)
             reads = [r for x in leaves if (r := leaf(x)) is not None]

@@ -44,7 +44,8 @@ class Taken:
 
     def chain(self) -> list[Taken]:
         """All rows taken, first one first."""
-        found, at = [self], self.before
+        found: list[Taken] = []
+        at: Taken | None = self
         while at is not None:
             found.append(at)
             at = at.before

@@ -29,6 +29,7 @@ PAGES = (
     "docs/sets.md",
     "docs/ranks.md",
     "docs/over.md",
+    "docs/match_recognize.md",
     "docs/time.md",
     "docs/jobs.md",
     "docs/python.md",

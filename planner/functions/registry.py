@@ -21,6 +21,7 @@ from . import (
     hash,
     json,
     logical,
+    printf,
     regexp,
     string,
     temporal,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ..expressions import Expr
 
 MODULES = (
-    comparison, logical, arithmetic, string, regexp, temporal, conditional, conversion, collection, json, hash,
+    comparison, logical, arithmetic, string, printf, regexp, temporal, conditional, conversion, collection, json, hash,
 )  # fmt: skip
 SCALARS: tuple[FunctionDef, ...] = tuple(f for m in MODULES for f in m.FUNCTIONS)
 AGGREGATES = aggregates.AGGREGATES
@@ -45,7 +46,6 @@ _BITMAPS = (
 
 UNSUPPORTED: dict[str, str] = {
     # Flink's functions that are refused by name, with the remedy if there is one
-    "PRINTF": "use CONCAT and CAST",
     "IS_VALID_UTF8": "",
     "MAKE_VALID_UTF8": "",
     "INET_ATON": "",
@@ -58,8 +58,6 @@ UNSUPPORTED: dict[str, str] = {
     "OBJECT_UPDATE": "use ROW",
     "CURRENT_DATABASE": "",
     "SOURCE_WATERMARK": "declare WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
-    "MATCH_ROWTIME": "",
-    "MATCH_PROCTIME": "",
     **dict.fromkeys(_BITMAPS.split(), ""),
 }
 
@@ -98,6 +96,30 @@ GROUP_FUNCTIONS: dict[str, tuple[str, str, str, str]] = {
     },
 }
 
+
+MATCH_FUNCTIONS: dict[str, tuple[str, str, str]] = {
+    # what stands only in MATCH_RECOGNIZE: usage, result and meaning
+    "FIRST": (
+        "FIRST(variable.column[, n])",
+        "type of the value",
+        "the value of the first row of a pattern variable, or of the one n rows after it; NULL where there is none",
+    ),
+    "LAST": (
+        "LAST(variable.column[, n])",
+        "type of the value",
+        "the value of the last row of a pattern variable, or of the one n rows before it; NULL where there is none",
+    ),
+    "MATCH_ROWTIME": (
+        "MATCH_ROWTIME([rowtime])",
+        "type of the column of ORDER BY",
+        "the time of the last row of the match, an event time of the result",
+    ),
+    "MATCH_PROCTIME": (
+        "MATCH_PROCTIME()",
+        "TIMESTAMP_LTZ(3) NOT NULL",
+        "the clock when the match is emitted, a processing time of the result",
+    ),
+}
 
 DIFFERENCES: tuple[str, ...] = (
     # where results differ from Flink's, for the page of functions
@@ -164,7 +186,7 @@ class FunctionRegistry:
     def names(self) -> list[str]:
         """Names that can be called, for completion, SHOW FUNCTIONS and did-you-mean."""
         callable_ = {n for n in self._scalars if n.replace("_", "").isalnum()}
-        return sorted(callable_ | set(self._aggregates) | set(GROUP_FUNCTIONS))
+        return sorted(callable_ | set(self._aggregates) | set(GROUP_FUNCTIONS) | set(MATCH_FUNCTIONS))
 
     def unknown(self, name: str) -> ValidationError:
         """The error for a name that is no function here: unsupported by name, or unknown with a suggestion."""
@@ -172,6 +194,9 @@ class FunctionRegistry:
         if key in GROUP_FUNCTIONS:
             clause = GROUP_FUNCTIONS[key][0]
             return ValidationError(f"{key} stands in SELECT, HAVING or ORDER BY of a query with {clause}")
+        if key in MATCH_FUNCTIONS:
+            clause = "MEASURES" if key.startswith("MATCH") else "MEASURES or DEFINE"
+            return ValidationError(f"{key} stands in {clause} of MATCH_RECOGNIZE")
         if key in UNSUPPORTED:
             hint = UNSUPPORTED[key] or None
             return UnsupportedError(f"function {key} is Flink's but not supported yet", hint=hint)
