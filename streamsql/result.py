@@ -25,7 +25,8 @@ class TableResult:
 
     A query's rows come with their kind (``row.kind``); of an unbounded query they never end: ``close()`` stops its job.
     ``job`` is the running job of a query or INSERT, else None. ``message`` is ``OK`` for a statement without rows.
-    ``bounded``: the result ends by itself. ``upsert_key``: columns that identify a result row, where known.
+    ``bounded``: the result ends by itself. ``limited``: a LIMIT ends it, once so many rows have come.
+    ``upsert_key``: columns that identify a result row, where known.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class TableResult:
         insert_only: bool = True,
         upsert_key: tuple[int, ...] | None = None,
         bounded: bool = True,
+        limited: bool = False,
     ) -> None:
         self.schema = schema
         self.job = job
@@ -47,6 +49,7 @@ class TableResult:
         self.insert_only = insert_only
         self.upsert_key = upsert_key
         self.bounded = bounded
+        self.limited = limited
         self.time_zone = "UTC"
         """In which zone :meth:`print` shows TIMESTAMP_LTZ: that of the session when the statement ran."""
         self._queue = queue
@@ -149,7 +152,7 @@ class TableResult:
         if self._table is not None:
             self._pending.clear()
             return self._table.rename_columns(self.schema.names)
-        if not self.bounded:
+        if not (self.bounded or self.limited):
             raise ValidationError(
                 "the query never ends: its sources are unbounded",
                 hint="iterate over collect(), or stop it with close()",

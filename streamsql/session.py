@@ -274,6 +274,7 @@ class TableEnvironment:
             insert_only=top.mode is ChangelogMode.INSERT_ONLY,
             upsert_key=top.upsert_key,
             bounded=self._is_bounded(root),
+            limited=plan.roots[0].limited,
         )
 
     def _submit(

@@ -40,6 +40,11 @@ class PhysicalNode:
     def updating(self) -> bool:
         return self.mode is not ChangelogMode.INSERT_ONLY
 
+    @property
+    def limited(self) -> bool:
+        """Whether the node wants so many rows and no more: then it ends, also over inputs that do not."""
+        return bool(self.inputs) and all(i.limited for i in self.inputs)
+
     def needs_before(self, child: PhysicalNode, wanted: bool) -> bool:
         """Whether the node needs −U (or full deletions) from an updating input; ``wanted``: its consumers do."""
         return True

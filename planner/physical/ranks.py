@@ -71,6 +71,10 @@ class Limit(_Ranked):
             ("fetch", "unlimited" if self.fetch is None else str(self.fetch)),
         ]
 
+    @property
+    def limited(self) -> bool:
+        return self.fetch is not None and not self.inputs[0].updating
+
     def settled(self, before: bool) -> PhysicalNode:
         if not self.inputs[0].updating:
             return replace(self, mode=ChangelogMode.INSERT_ONLY)

@@ -141,7 +141,8 @@ def test_a_limit_ends_the_job() -> None:
             ("(SELECT a FROM g LIMIT 2) UNION ALL (SELECT b FROM g LIMIT 3)", 5),
         ):
             result = env.execute_sql(sql)
-            assert len(result.to_arrow() if result.bounded else list(result.collect())) == rows
+            assert result.limited and not result.bounded
+            assert result.to_arrow().num_rows == rows
             assert result.job is not None
             result.job.wait()
             assert result.job.status == "FINISHED"
