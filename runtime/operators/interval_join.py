@@ -6,8 +6,8 @@ In: insertions. Out: insertions; a row of a preserved side without a match comes
 the watermark says that none can come any more. A left row waits until the watermark reaches its time − lower, a right
 row until its time + upper, and then it is freed.
 
-A late row still meets what has not been freed; it is counted when it came too late to be kept. Rows with a NULL time
-are counted and dropped. By processing time the clock takes the watermark's place.
+A late row still meets what has not been freed, and is counted. Rows with a NULL time are counted and dropped. By
+processing time the clock takes the watermark's place.
 
 The output's watermark is behind the input's by the longest wait, so that no row that comes out later is late.
 

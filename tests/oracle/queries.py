@@ -14,7 +14,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from . import rank_queries, set_queries
+from . import join_queries, rank_queries, set_queries
 from .random_tables import COLLECTIONS, EVENT_COLUMNS, NUMBERS
 
 # -- relations -----------------------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ class Builder:
     def __init__(self, choose: Callable[[int], int], prefix: str = "", *, plain: bool = False) -> None:
         """``choose(n)`` is a number below n, 0 the simplest.
 
-        ``plain``: only what plain DuckDB reads too, and answers alike; with joins, which only batch mode has.
+        ``plain``: only what plain DuckDB reads too, and answers alike.
         """
         self.choose = choose
         self.prefix = prefix
@@ -121,7 +121,11 @@ class Builder:
         forms: list[Callable[[int], Relation]] = [self.project, self.group, self.group]
         forms += [self.union, self.distinct, self.unnest, self.set_operation]
         forms += [partial(form, self) for form in set_queries.FORMS]
-        forms += [self.join, self.over] if self.plain else [self.windowed, self.windowed]
+        if self.plain:
+            forms += [partial(join_queries.regular, self), self.over]
+        else:
+            forms += [self.windowed, self.windowed]
+            forms += [partial(form, self) for form in join_queries.FORMS]
         if not self.plain:
             forms += [partial(form, self) for form in rank_queries.FORMS]
         form = self.pick(*forms)
@@ -180,22 +184,6 @@ class Builder:
         time = names[kinds.index(timed)] if timed else None
         sql = f"SELECT {sides[0]} FROM ({a.sql}) UNION ALL SELECT {sides[1]} FROM ({b.sql})"
         return Relation(sql, columns, a.updating or b.updating, time=time)
-
-    def join(self, depth: int) -> Relation:
-        """Two relations, by columns of one kind or by any condition."""
-        a, b = self.relation(depth - 1), self.relation(depth - 1)
-        kind = str(self.pick("INNER", "LEFT", "RIGHT", "FULL"))
-        sides = []
-        for r in (a, b):
-            renamed = [(n, self.name(), k) for n, k in r.columns]
-            items = ", ".join(f"{n} AS {m}" for n, m, _ in renamed)
-            sides.append((f"(SELECT {items} FROM ({r.sql}))", [(m, k) for _, m, k in renamed]))
-        (left, ours), (right, theirs) = sides
-        equal = [f"{m} = {n}" for m, j in ours for n, k in theirs if j == k and k not in COLLECTIONS]
-        on = str(self.pick(*equal)) if equal else f"{ours[0][0]} IS NOT NULL"
-        if self.one_in(4) and kind == "INNER":
-            on += f" AND {self.condition(Relation('', (*ours, *theirs)), 1)}"
-        return Relation(f"SELECT * FROM {left} {kind} JOIN {right} ON {on}", (*ours, *theirs))
 
     def set_operation(self, depth: int) -> Relation:
         """INTERSECT and EXCEPT over the columns that both have kinds of."""
@@ -337,9 +325,7 @@ class Builder:
             kinds = ("time", "time", r.kind(r.time))
             columns = (*((n, r.kind(n)) for n in kept), *zip(names, kinds, strict=True))
             updating = r.updating and kind != "SESSION"
-            return Relation(
-                sql, columns, updating, ordered=False, time=names[2], window=(names[0], names[1])
-            )
+            return Relation(sql, columns, updating, ordered=False, time=names[2], window=(names[0], names[1]))
         time = "window_time" if self.one_in(2) else None
         keys = [*window, *([time] if time else []), *self.keys(r)]
         return self.aggregate(r, source, keys, window, time)
