@@ -12,7 +12,18 @@ from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
 from .. import logical as l
 from .. import physical as p
-from ..expressions import Call, Cast, Expr, InputRef, Literal, SortKey, conjuncts, input_refs, substitute
+from ..expressions import (
+    Call,
+    Cast,
+    Expr,
+    InputRef,
+    Literal,
+    SortKey,
+    conjuncts,
+    input_refs,
+    substitute,
+    transform,
+)
 from ..functions import conjunction
 from ..functions.base import literal_value
 from ..physical.ranks import Order, OrderKey, RankRange
@@ -132,8 +143,13 @@ def calc_or_top_n(node: l.LogicalNode, c: Converter) -> p.PhysicalNode:
     else:
         rank = InputRef(len(source.schema), over.schema[width].name, over.schema[width].type)
     columns = (*refs(over.input.schema), rank)
+    computed = {
+        e: InputRef(i, source.schema[i].name, e.type)
+        for e, i in zip(call.partition, partition, strict=True)
+        if not isinstance(e, InputRef)
+    }
     reads = any(width in input_refs(e) for e in (*exprs, *([rest] if rest is not None else [])))
-    exprs = tuple(substitute(e, columns) for e in exprs)
+    exprs = tuple(transform(substitute(e, columns), lambda e: computed.get(e, e)) for e in exprs)
     rest = None if rest is None else substitute(rest, columns)
     ranked = _ranked(over, source, tuple(dict.fromkeys(partition)), order, found.range, reads and not single)
     if rest is None and is_identity(exprs, ranked.schema, node.schema):
