@@ -8,8 +8,9 @@ stands alone (with NULLs, or in ANTI as it is) while it has no match; ``join_cou
 In: any changelogs, whole rows. Out: what changed, netted, deletions first; insertions alone where both inputs only
 insert and the kind allows it.
 
-State: the rows of both sides by join key, for ever; counts of matches by key, or by row where there is a further
-condition. SEMI and ANTI without one keep counts of the right side only.
+State: the rows of both sides by join key, for ever or for their side's time to live; counts of matches by key, or by
+row where there is a further condition or a time to live. SEMI and ANTI without either keep counts of the right side
+only. A row that expires takes nothing back.
 
 Source: the kinds and their order are those of Flink's StreamingJoinOperator (2.x); it works row by row.
 """
@@ -27,6 +28,7 @@ from streamsql.changelog import ChangelogBatch
 from ..state.buffers import I64
 from ..state.hashing import hash_columns
 from ..state.run_store import RunStore
+from ..state.ttl import TtlRunStore
 from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
 from .join_counts import KeyCounts, RowCounts, by_key
 from .join_pairs import (
@@ -73,14 +75,14 @@ class Join(Operator):
         self._keeps_left = config.kind in ("LEFT", "FULL", "SEMI", "ANTI")
         self._keeps_right = config.kind in ("RIGHT", "FULL")
         self._pairs_come_out = config.kind not in ("SEMI", "ANTI")
-        # the right rows themselves are read by nobody where only their number per key counts
-        self._counts_only = not self._pairs_come_out and config.residual is None
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
         c = self.config
-        self._left = ctx.state("left", RunStore(c.left.schema, c.left.columns))
-        self._right = ctx.state("right", RunStore(c.right.schema, c.right.columns))
+        # the right rows themselves are read by nobody where only their number per key counts
+        self._counts_only = not (self._pairs_come_out or c.residual or any(ctx.ttls))
+        self._left = ctx.state("left", _store(c.left, ctx.ttl_ms(0)))
+        self._right = ctx.state("right", _store(c.right, ctx.ttl_ms(1)))
         self._residual = None
         if c.residual is not None:
             self._residual = Residual(c.residual, c.left.schema, c.right.schema, ctx)
@@ -91,16 +93,29 @@ class Join(Operator):
         )
 
     def _counts(self, name: str, side: KeyRule, other: KeyRule, *, matched: bool) -> Counts:
-        if self._residual is not None:
+        if self._residual is not None or any(self.ctx.ttls):
             return RowCounts(name, side.schema, self.ctx, matched=matched)
         types = [other.schema.field(k).type for k in other.columns]
         return KeyCounts(name, types, self.ctx, matched=matched)
+
+    def expire(self, now_ms: int) -> int:
+        expired = 0
+        for store, counts in ((self._left, self._left_counts), (self._right, self._right_counts)):
+            found = store.expire(now_ms) if isinstance(store, TtlRunStore) else None
+            if found is not None:
+                expired += len(found.weights)
+                if isinstance(counts, RowCounts):
+                    counts.expire(found)
+        return expired
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         c = self.config
         left, left_alone = c.left.changes(self._net_input(inputs[0]))
         right, right_alone = c.right.changes(self._net_input(inputs[1]))
         out: list[ChangelogBatch] = []
+        for alone, kept in ((left_alone, self._keeps_left), (right_alone, self._keeps_right)):
+            if alone is not None and not kept:
+                self.ctx.metrics.num_null_key_dropped += alone.num_rows
         if left_alone is not None and self._keeps_left:
             self._keep(self._left, left_alone, c.left)
             if c.kind != "SEMI":
@@ -226,3 +241,9 @@ class Join(Operator):
             [pa.RecordBatch.from_arrays(b.columns, schema=self.config.output) for b in wanted],
             self.config.output,
         )
+
+
+def _store(side: KeyRule, ttl_ms: int | None) -> RunStore:
+    if ttl_ms is None:
+        return RunStore(side.schema, side.columns)
+    return TtlRunStore(side.schema, side.columns, ttl_ms)

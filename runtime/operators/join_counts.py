@@ -68,10 +68,14 @@ class KeyCounts:
 
 
 class RowCounts:
-    """Matches row by row, where there is a further condition. Equal rows share a count."""
+    """Matches row by row, where there is a further condition or rows expire. Equal rows share a count.
+
+    A match that expires has been one: the count stays.
+    """
 
     def __init__(self, name: str, schema: pa.Schema, ctx: OperatorContext, *, matched: bool) -> None:
         self.matched = matched
+        self._expires = any(ctx.ttls)
         self._schema = schema
         self._index = ctx.state(f"{name}-rows", KeyIndex([f.type for f in schema]))
         self._copies = ctx.state(f"{name}-copies", SlotColumn(pa.int64()))
@@ -114,16 +118,30 @@ class RowCounts:
             self._copies.add(added, changes.weights)
         if len(met):
             self._matches.add(met, more_matches, unique=True)
+            if self._expires:  # what is taken back may have come before the row did, and gone
+                self._matches.maximum(met, np.zeros(len(met), np.int64))
         copies, matches = self._copies.values(slots), self._matches.values(slots)
         change = np.where((matches > 0) == self.matched, copies, 0) - before
         out = slots[change != 0]
         rows = pa.RecordBatch.from_arrays(self._index.keys(out), schema=self._schema) if len(out) else None
-        gone = slots[copies == 0]
-        if len(gone):
-            self._copies.clear(gone)
-            self._matches.clear(gone)
-            self._index.remove(gone)
+        self._forget(slots[copies <= 0 if self._expires else copies == 0])
         return None if rows is None else ChangelogBatch(rows, change[change != 0])
+
+    def expire(self, found: RunProbe) -> None:
+        """These rows have expired."""
+        columns = found.rows.columns
+        slots = self._index.lookup(hash_columns(columns, found.rows.num_rows), columns)
+        known = slots >= 0  # those without a key are not counted
+        slots = slots[known]
+        self._copies.add(slots, -found.weights[known])
+        slots = np.unique(slots)
+        self._forget(slots[self._copies.values(slots) <= 0])
+
+    def _forget(self, slots: I64) -> None:
+        if len(slots):
+            self._copies.clear(slots)
+            self._matches.clear(slots)
+            self._index.remove(slots)
 
 
 def by_key(

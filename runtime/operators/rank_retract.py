@@ -11,7 +11,8 @@
 A step looks at the heads of the partitions it touches, and hardly ever at all their rows. Out: insertions and
 deletions; with the rank column every row whose rank shifts.
 
-State: all rows by partition; the heads; per partition how many rows are outside its head.
+State: all rows by partition; the heads; per partition how many rows are outside its head. Freed as rows are taken
+back, or by time to live, all rows of a partition that no step touched for that long.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
 from ..state.scalars import Scalars
 from ..state.slot_column import SlotColumn
+from ..state.ttl import drop_keys
 from .base import Operator, OperatorContext, StepTime
 from .changes import Emit, first_of_each, net
 
@@ -88,9 +90,19 @@ class RetractTopN(Operator):
         self._held = pa.schema([*c.rows, i])
         self._rows = ctx.state("rows", RunStore(c.rows, c.keys))
         self._heads = ctx.state("heads", RunStore(self._held, c.keys))
-        self._index = ctx.state("keys", KeyIndex([c.rows.field(k).type for k in c.keys]))
+        self._index = ctx.state("keys", KeyIndex([c.rows.field(k).type for k in c.keys], ctx.ttl_ms()))
         self._outside = ctx.state("outside", SlotColumn(number))
         self._count = ctx.state("count", Scalars())
+
+    def expire(self, now_ms: int) -> int:
+        slots = self._index.expired(now_ms)
+        if not len(slots):
+            return 0
+        hashes, keys = self._index.hashes(slots), self._index.keys(slots)
+        drop_keys(self._heads, hashes, keys)
+        self._outside.clear(slots)
+        self._index.remove(slots)
+        return drop_keys(self._rows, hashes, keys)
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
@@ -103,10 +115,14 @@ class RetractTopN(Operator):
         hashes = hash_columns(keys, rows.num_rows)
         first, groups = first_of_each(keys, rows.num_rows)
         keys, touched = [k.take(pa.array(first)) for k in keys], hashes[first]
+        slots, fresh = self._index.lookup_or_insert(touched, keys, time.now_ms)
+        lost = ~inserted & fresh[groups]
+        if lost.any() and self.ctx.ttl_ms() is not None:  # what is taken back has expired
+            rows, hashes = rows.filter(pa.array(~lost)), hashes[~lost]
+            inserted, groups = inserted[~lost], groups[~lost]
         numbers = numpy(rows.column(rows.num_columns - 1), np.int64)
         plain = pa.RecordBatch.from_arrays(rows.columns[:-1], schema=self.config.rows)
         self._rows.append(hashes, plain, np.where(inserted, 1, -1).astype(np.int64), seq=numbers)
-        slots, _ = self._index.lookup_or_insert(touched, keys)
         outside = self._outside.values(slots)
         held = self._heads.probe(touched, keys, consolidate=True)
         head = _Ranked(held.rows, held.probe_index, *(np.ones(len(held.weights), np.int64) for _ in range(2)))

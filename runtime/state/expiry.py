@@ -17,6 +17,12 @@ _WAKES = 16
 _LEAST_WAIT_MS = 100
 
 
+def wake_ms(updated_ms: int, ttl_ms: int) -> int:
+    """When an idle owner looks for what has expired; ``updated_ms``: the earliest last update."""
+    step = max(ttl_ms // _WAKES, _LEAST_WAIT_MS)
+    return -(-(updated_ms + ttl_ms) // step) * step
+
+
 class Times(Protocol):
     """The last update by slot."""
 
@@ -80,8 +86,7 @@ class ExpiryQueue:
             first = self._order[0] * self._width
         if first is None:
             return None
-        step = max(self._ttl_ms // _WAKES, _LEAST_WAIT_MS)
-        return -(-(first + self._ttl_ms) // step) * step
+        return wake_ms(first, self._ttl_ms)
 
     def _load(self, bucket: int, last_update: Times, live: Bools) -> None:
         """Makes the slots of a bucket due in the order of update; those updated later are filed again."""

@@ -13,7 +13,7 @@ per million rows of a few columns), and a row is copied O(log n) times in all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -30,12 +30,13 @@ _RUN_BYTES = 3 << 29
 
 @dataclass(frozen=True)
 class RunProbe:
-    """Rows found. ``probe_index[i]`` says which probed hash row i belongs to."""
+    """Rows found. ``probe_index[i]`` says which probed hash row i belongs to; ``times`` are those of a timed store."""
 
     rows: pa.RecordBatch
     weights: I64
     seq: I64
     probe_index: I64
+    times: I64 | None = None
 
 
 class RunStore(State):
@@ -123,7 +124,7 @@ class RunStore(State):
                 parts.append((run.take(run.name, rows), order[which]))
         found = self._join([run for run, _ in parts])
         probe_index = np.concatenate([which for _, which in parts]) if parts else np.zeros(0, np.int64)
-        result = RunProbe(found.rows, found.weights, found.seq, probe_index)
+        result = RunProbe(found.rows, found.weights, found.seq, probe_index, found.times)
         if keys is not None:
             result = self._with_keys(result, keys)
         return _consolidated(result) if consolidate else result
@@ -231,7 +232,8 @@ class RunStore(State):
 
 def _take(probe: RunProbe, rows: I64) -> RunProbe:
     batch = probe.rows.take(pa.array(rows))
-    return RunProbe(batch, probe.weights[rows], probe.seq[rows], probe.probe_index[rows])
+    times = None if probe.times is None else probe.times[rows]
+    return RunProbe(batch, probe.weights[rows], probe.seq[rows], probe.probe_index[rows], times)
 
 
 def _consolidated(probe: RunProbe) -> RunProbe:
@@ -246,4 +248,4 @@ def _consolidated(probe: RunProbe) -> RunProbe:
         weights[rows] = cancel(groups, weights[rows], probe.seq[rows])
     order = np.lexsort((probe.seq, probe.probe_index))
     order = order[weights[order] != 0]
-    return _take(RunProbe(probe.rows, weights, probe.seq, probe.probe_index), order)
+    return _take(replace(probe, weights=weights), order)

@@ -138,7 +138,12 @@ def test_upserts_start_anew(restored: bool) -> None:
 
 
 def test_top_n_of_a_partition_starts_anew(restored: bool) -> None:
-    for function, table in (("ROW_NUMBER", APPEND), ("RANK", APPEND), ("RANK", RETRACT)):
+    for function, table in (
+        ("ROW_NUMBER", APPEND),
+        ("RANK", APPEND),
+        ("RANK", RETRACT),
+        ("ROW_NUMBER", RETRACT),
+    ):
         ranked = f"(SELECT *, {function}() OVER (PARTITION BY k ORDER BY v DESC) AS r FROM t)"
         with with_ttl(f"SELECT k, v FROM {ranked} WHERE r <= 2", restored, t=table) as h:
             h.push("+I a 9\n+I a 8\n+I b 9")
@@ -148,6 +153,22 @@ def test_top_n_of_a_partition_starts_anew(restored: bool) -> None:
             h.advance_time(HOUR // 2)
             h.push("+I a 1\n+I b 8")
             assert sorted(h.take()) == ["+I a 1", "+I b 8", "-D b 7"]
+
+
+def test_a_deletion_from_a_ranking_that_has_expired_changes_nothing(restored: bool) -> None:
+    for function in ("ROW_NUMBER", "RANK"):
+        ranked = f"(SELECT *, {function}() OVER (PARTITION BY k ORDER BY v DESC) AS r FROM t)"
+        with with_ttl(f"SELECT k, v FROM {ranked} WHERE r <= 1", restored, t=RETRACT) as h:
+            h.push("+I a 9\n+I a 8")
+            h.take()
+            h.advance_time(HOUR)
+            h.push("-D a 9\n+I b 1")
+            assert h.take() == ["+I b 1"]
+            h.push("+I a 9")
+            h.push("+I a 8")
+            assert h.take() == ["+I a 9"]
+            h.push("-D a 9")
+            assert h.take() == ["-U a 9", "+U a 8"]
 
 
 def test_deduplication_keeps_the_first_for_its_time(restored: bool) -> None:
