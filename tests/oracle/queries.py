@@ -14,7 +14,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from . import join_queries, rank_queries, set_queries
+from . import join_queries, match_queries, rank_queries, set_queries
 from .random_tables import COLLECTIONS, EVENT_COLUMNS, NUMBERS
 
 # -- relations -----------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ class Builder:
             forms += [self.windowed, self.windowed]
             forms += [partial(form, self) for form in join_queries.FORMS]
         if not self.plain:
-            forms += [partial(form, self) for form in rank_queries.FORMS]
+            forms += [partial(form, self) for form in (*rank_queries.FORMS, *match_queries.FORMS)]
         form = self.pick(*forms)
         assert callable(form)
         made = form(depth)
