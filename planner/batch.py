@@ -17,6 +17,7 @@ from . import logical as l
 from .compile import compile_aggregate, compile_expr
 from .expressions import AggregateCall, Expr, SortKey
 from .functions.base import CompileContext
+from .logical_changelog import FromChangelog, ToChangelog
 from .logical_joins import TemporalJoin
 from .logical_match import MatchRecognize
 from .sql_parts import floor_ms
@@ -225,6 +226,20 @@ class _Writer:
 
     def _expand(self, node: l.Expand) -> str:
         return expand_sql(node, f"({self.node(node.input)})", ["o"])
+
+    def _tochangelog(self, node: ToChangelog) -> str:
+        raise UnsupportedError(
+            "TO_CHANGELOG is not supported in batch mode, which has no changes",
+            hint="SET 'execution.runtime-mode' = 'STREAMING'",
+            position=node.position,
+        )
+
+    def _fromchangelog(self, node: FromChangelog) -> str:
+        raise UnsupportedError(
+            "FROM_CHANGELOG is not supported in batch mode",
+            hint="SET 'execution.runtime-mode' = 'STREAMING'",
+            position=node.position,
+        )
 
     # -- two inputs ------------------------------------------------------------------------------------------------
     def _union(self, node: l.Union) -> str:

@@ -12,6 +12,8 @@ from streamsql.datatypes import INT, Root
 from streamsql.errors import Position, UnsupportedError, ValidationError
 from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
+from .bind_changelog import ARGUMENTS as CHANGELOG_FUNCTIONS
+from .bind_changelog import bind_changelog
 from .bind_lateral import bind_lateral
 from .bind_match import bind_match
 from .bind_table import is_proctime
@@ -137,6 +139,8 @@ def _table_function(binder: QueryBinder, source: exp.Table) -> LogicalNode:
     name = call.name.upper() if isinstance(call, exp.Anonymous) else call.sql(dialect="flink")
     if name in WINDOW_FUNCTIONS:
         return bind_window(binder, call, name)
+    if name in CHANGELOG_FUNCTIONS:
+        return bind_changelog(binder, call, name)
     raise UnsupportedError(
         f"the table function {name} is not supported", hint="window functions are TUMBLE, HOP, CUMULATE, SESSION",
         position=binder.position(call),

@@ -23,6 +23,7 @@ from streamsql.planner.sql_parts import floor_ms
 from streamsql.schema import Schema
 
 from .build_calc import Fusion, calc, changelog_normalize, correlate, union
+from .build_changelog import from_changelog, to_changelog
 from .build_expand import expand
 from .build_groups import group_aggregate
 from .build_joins import interval_join, join, temporal_join, window_join
@@ -67,6 +68,8 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.WindowAggregate: window_aggregate,
     p.ChangelogNormalize: changelog_normalize,
     p.Expand: expand,
+    p.ToChangelog: to_changelog,
+    p.FromChangelog: from_changelog,
     p.Union: union,
     p.SetOperation: set_operation,
     p.SinkUpsertMaterializer: sink_upsert_materializer,

@@ -10,21 +10,23 @@ from collections.abc import Mapping
 
 from .. import logical as l
 from .. import physical as p
+from ..logical_changelog import FromChangelog, ToChangelog
 from ..logical_joins import TemporalJoin
 from ..logical_match import MatchRecognize
 from .calc import unnest
+from .changelog import from_changelog, to_changelog
 from .converter import Converter, Handler
 from .converter import PhysicalOptions as PhysicalOptions
 from .expand import expand
 from .groups import aggregate
 from .joins import join
-from .temporal import temporal_join
 from .match import match_recognize
 from .over import over_aggregate
 from .ranks import calc_or_top_n, sort
 from .sets import set_operation, union
 from .sinks import collect, sink
 from .sources import scan, values, view, watermark
+from .temporal import temporal_join
 from .windows import window_table
 
 HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
@@ -42,6 +44,8 @@ HANDLERS: Mapping[type[l.LogicalNode], Handler] = {
     l.Sort: sort,
     l.Over: over_aggregate,
     l.Expand: expand,
+    ToChangelog: to_changelog,
+    FromChangelog: from_changelog,
     l.Union: union,
     l.SetOperation: set_operation,
     MatchRecognize: match_recognize,

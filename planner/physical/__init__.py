@@ -10,6 +10,8 @@ from .base import PhysicalNode as PhysicalNode
 from .base import PhysicalPlan as PhysicalPlan
 from .calc import Calc as Calc
 from .calc import Correlate as Correlate
+from .changelog import FromChangelog as FromChangelog
+from .changelog import ToChangelog as ToChangelog
 from .expand import Expand as Expand
 from .groups import GroupAggregate as GroupAggregate
 from .joins import IntervalJoin as IntervalJoin
