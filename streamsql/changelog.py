@@ -9,7 +9,7 @@ In *upsert* mode a row of weight ``+1`` replaces the row of the same upsert key 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -82,7 +82,8 @@ class Row(tuple[Any, ...]):
             raise AttributeError(name) from None
 
     def __repr__(self) -> str:
-        return f"{self.kind.short}({', '.join(map(repr, self))})"
+        parts = (tuple.__repr__(v) if isinstance(v, Row) else repr(v) for v in self)
+        return f"{self.kind.short}({', '.join(parts)})"
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,26 @@ def to_rows(batch: ChangelogBatch, upsert_key: Sequence[int] | None) -> Iterator
 
 
 def python_values(column: pa.Array) -> list[Any]:
-    """Plain Python values; maps become dicts, or lists of pairs where their keys are rows or collections."""
-    if pa.types.is_map(column.type) and not pa.types.is_nested(column.type.key_type):
-        return [None if v is None else dict(v) for v in column.to_pylist()]
+    """Plain Python values. ROWs become :class:`Row`; maps dicts, or lists of pairs where keys are nested."""
     values: list[Any] = column.to_pylist()
-    return values
+    if not pa.types.is_nested(column.type):
+        return values
+    convert = _converter(column.type)
+    return [convert(v) for v in values]
+
+
+def _converter(type_: pa.DataType) -> Callable[[Any], Any]:
+    if pa.types.is_struct(type_):
+        names = [f.name for f in type_]
+        parts = [_converter(f.type) for f in type_]
+        return lambda v: (
+            None if v is None else Row([p(v[n]) for p, n in zip(parts, names, strict=True)], names)
+        )
+    if pa.types.is_map(type_):
+        key, item = _converter(type_.key_type), _converter(type_.item_type)
+        pairs: Callable[[Any], Any] = list if pa.types.is_nested(type_.key_type) else dict
+        return lambda v: None if v is None else pairs([(key(k), item(x)) for k, x in v])
+    if pa.types.is_nested(type_):
+        element = _converter(type_.value_type)
+        return lambda v: None if v is None else [element(x) for x in v]
+    return lambda v: v

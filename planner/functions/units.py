@@ -77,7 +77,7 @@ def unit_interval(unit: str, count: str) -> tuple[str, DataType]:
 
 
 def difference(unit: str, start: str, end: str, volatile: bool) -> str:
-    """Whole units from ``start`` to ``end``; of months: until the same day (or the month's last) and time of day is reached."""
+    """Whole units from ``start`` to ``end``; of months: until the same day (or the month's last) and clock time."""
     if unit in MILLISECONDS:
         return (
             f"CAST((epoch_us({end}) // 1000 - epoch_us({start}) // 1000) // {MILLISECONDS[unit]} AS INTEGER)"

@@ -102,6 +102,18 @@ STRINGS: tuple[tuple[str, object, str], ...] = (
     ("IS_DIGIT('12')", True, "BOOLEAN NOT NULL"),
     ("IS_DECIMAL('1.5e3')", True, "BOOLEAN NOT NULL"),
     ("IS_DECIMAL('x')", False, "BOOLEAN NOT NULL"),
+    ("PRINTF('%d %s', 3, 'x')", '3 x', "STRING"),
+    ("PRINTF('%5d|%-5d|%05d|%+d', 3, 4, 5, 6)", '    3|4    |00005|+6', "STRING"),
+    ("PRINTF('%s', CAST(NULL AS STRING))", 'null', "STRING"),
+    ("PRINTF('%5d', CAST(NULL AS INT))", ' null', "STRING"),
+    ("PRINTF('100%% %n', 1)", '100% \n', "STRING"),
+    ("PRINTF('%.2f', CAST(1.005 AS DOUBLE))", '1.01', "STRING"),
+    ("PRINTF('%8.3f|%f', 2.5, CAST(0.1 AS FLOAT))", '   2.500|0.100000', "STRING"),
+    ("PRINTF('%x %X %o', 255, 255, 8)", 'ff FF 10', "STRING"),
+    ("PRINTF('%d', 'x')", None, "STRING"),
+    ("PRINTF('%s %s', 'a')", None, "STRING"),
+    ("PRINTF('%-6s|%.2s', 'abc', 'xyz')", 'abc   |xy', "STRING"),
+    ("PRINTF('%s %s', TRUE, 1.50)", 'true 1.50', "STRING"),
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What a real Flink answers, recorded, and the tests that hold streamsql to it."""
