@@ -32,14 +32,6 @@ def _one_process(value: Any) -> None:
         )
 
 
-def _no_ttl(value: Any) -> None:
-    if value:
-        raise UnsupportedError(
-            "'table.exec.state.ttl' above 0 is not supported: state without a window is kept for ever",
-            hint="use a window, whose state the watermark frees",
-        )
-
-
 def _no_delay(value: Any) -> None:
     if value:
         raise UnsupportedError(
@@ -79,8 +71,8 @@ HONOURED: tuple[ConfigOption, ...] = (
         "table.exec.state.ttl",
         "duration",
         0,
-        "how long unused state is kept; 0 for ever; no other value is supported",
-        check=_no_ttl,
+        "state that was not written for so long, by the clock, is dropped; 0 never. Not that of windows, interval and "
+        "temporal joins and MATCH_RECOGNIZE, which event time frees",
     ),
     ConfigOption(
         "table.exec.mini-batch.enabled",

@@ -34,6 +34,7 @@ def build_options(
     return BuildOptions(
         time_zone=config.get("table.local-time-zone"),
         threads=config.get("streamsql.duckdb.threads") or 2,
+        state_ttl_ms=config.get("table.exec.state.ttl") or 0,
         idle_timeout_ms=config.get("table.exec.source.idle-timeout") or 0,
         not_null=config.get("table.exec.sink.not-null-enforcer"),
         length=config.get("table.exec.sink.type-length-enforcer"),

@@ -14,6 +14,7 @@ from streamsql.options import ConfigOption, format_value, parse_value
         ("table.local-time-zone", "Europe/Paris", "Europe/Paris"),
         ("table.exec.source.idle-timeout", "1 min", 60_000),
         ("table.exec.state.ttl", "0 ms", 0),
+        ("table.exec.state.ttl", "1 h", 3_600_000),
         ("table.exec.mini-batch.enabled", "FALSE", False),
         ("table.exec.mini-batch.size", "5000", 5000),
         ("table.exec.sink.not-null-enforcer", "drop", "DROP"),
@@ -42,7 +43,6 @@ def test_honoured_options_are_typed(key: str, text: str, value: object) -> None:
     [
         ("table.local-time-zone", "Europe/Pari", ConfigError, "did you mean 'Europe/Paris'"),
         ("table.local-time-zone", "America", ConfigError, "'America' is not a time zone"),
-        ("table.exec.state.ttl", "1 h", UnsupportedError, "'table.exec.state.ttl' above 0"),
         ("parallelism.default", "4", UnsupportedError, "one process"),
         ("execution.checkpointing.interval", "10 s", UnsupportedError, "checkpoints"),
         ("execution.runtime-mode", "automatic", UnsupportedError, "STREAMING or BATCH"),
