@@ -114,14 +114,39 @@ _HINTS = {
 }
 
 
+_JOIN_HINTS = ("BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP")
+"""They choose how a join is spread over machines, of which a job has one."""
+
+
 def refuse_hints(binder: QueryBinder, select: exp.Select) -> None:
-    """Raises UnsupportedError for a hint after SELECT: none of Flink's has an effect here."""
+    """Raises UnsupportedError for a hint after SELECT that would have an effect in Flink and has none here."""
     found = select.args.get("hint")
-    if found is not None:
-        name = found.expressions[0].name.upper()
-        reason = _HINTS.get(name, "leave it out")
+    joins = select.args.get("joins") or []
+    for call in [] if found is None else found.expressions:
+        name = call.name.upper()
         position = binder.position(found) or binder.position(select)
-        raise UnsupportedError(f"the hint {name} is not supported", hint=reason, position=position)
+        if name not in _JOIN_HINTS or not joins:
+            reason = _HINTS.get(name, "leave it out")
+            raise UnsupportedError(f"the hint {name} is not supported", hint=reason, position=position)
+        tables = [source.this.alias_or_name for source in (select.args["from_"], *joins)]
+        unknown = next((t.name for t in call.expressions if t.name not in tables), None)
+        if unknown is not None:
+            raise ValidationError(
+                f"the hint {name} names '{unknown}', which is no table of FROM",
+                hint=f"the tables are {', '.join(tables)}",
+                position=position,
+            )
+
+
+def with_hints(select: exp.Select, node: LogicalNode) -> LogicalNode:
+    """The join of FROM with the hints after SELECT, for EXPLAIN."""
+    found = select.args.get("hint")
+    if found is None or not isinstance(node, Join):
+        return node
+    calls = (
+        f"{c.name.upper()} inputs:[{', '.join(t.name for t in c.expressions)}]" for c in found.expressions
+    )
+    return replace(node, hints=f"[{', '.join(calls)}]")
 
 
 def check_dynamic_options(enabled: bool, position: Position | None) -> None:

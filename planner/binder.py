@@ -17,7 +17,7 @@ from streamsql.datatypes import INT, DataType, Root, common_type
 from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
-from .bind_from import bind_from, refuse_hints
+from .bind_from import bind_from, refuse_hints, with_hints
 from .bind_grouping_sets import has_sets, optional_scope
 from .bind_groups import GroupBinder, OverBinder, has_aggregate
 from .bind_nodes import cast, cast_to, project, refs, untimed
@@ -26,7 +26,19 @@ from .bind_table import bind_table
 from .expression_binder import ExpressionBinder
 from .expressions import Cast, Expr, InputRef, Literal, SortKey
 from .functions import FunctionRegistry
-from .logical import Aggregate, Filter, LogicalNode, Project, SetOperation, Sort, Union, Values, View
+from .logical import (
+    Aggregate,
+    Filter,
+    Join,
+    LogicalNode,
+    Over,
+    Project,
+    SetOperation,
+    Sort,
+    Union,
+    Values,
+    View,
+)
 from .parsing import parse_expression, parse_one
 from .rules.push_filters import timed
 from .scope import Scope
@@ -198,6 +210,7 @@ class QueryBinder:
     def _select(self, select: exp.Select) -> LogicalNode:
         refuse_hints(self, select)
         source, scope = self._from(select)
+        source = with_hints(select, source)
         scope = replace(scope, outer=self.outer)
         where = select.args.get("where")
         if where is not None:
@@ -417,4 +430,4 @@ class QueryBinder:
 
 
 def _is_stateful(node: LogicalNode) -> bool:
-    return isinstance(node, Aggregate) or any(_is_stateful(i) for i in node.inputs)
+    return isinstance(node, Aggregate | Join | Over | Sort) or any(_is_stateful(i) for i in node.inputs)

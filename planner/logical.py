@@ -274,6 +274,7 @@ class Join(LogicalNode):
     right: LogicalNode
     condition: Expr | None
     null_aware: bool = False
+    hints: str = ""
 
     @property
     def inputs(self) -> tuple[LogicalNode, ...]:
@@ -301,7 +302,8 @@ class Join(LogicalNode):
     def describe(self) -> str:
         condition = "true" if self.condition is None else self.condition.text()
         nulls = ", nullAware=[true]" if self.null_aware else ""
-        return f"Join(joinType=[{self.kind.lower()}], condition=[{condition}]{nulls})"
+        hints = f", joinHints=[{self.hints}]" if self.hints else ""
+        return f"Join(joinType=[{self.kind.lower()}], condition=[{condition}]{nulls}{hints})"
 
 
 @dataclass(frozen=True, eq=False)

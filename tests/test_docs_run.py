@@ -25,6 +25,7 @@ from tests.test_docs import FENCE
 PAGES = (
     "README.md",
     "docs/queries.md",
+    "docs/joins.md",
     "docs/subqueries.md",
     "docs/sets.md",
     "docs/ranks.md",

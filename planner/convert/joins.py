@@ -50,6 +50,7 @@ def _windowed(node: l.Join, match: WindowMatch, c: Converter) -> p.PhysicalNode:
         null_safe=tuple(k.null_safe for k in condition.keys),
         residual=condition.residual,
         where=node.condition,
+        hints=node.hints,
         match=match,
     )
     return replace(made, upsert_key=upsert_key(made))
@@ -66,6 +67,7 @@ def _interval(node: l.Join, bounds: IntervalBounds, c: Converter) -> p.PhysicalN
         null_safe=tuple(k.null_safe for k in bounds.condition.keys),
         residual=bounds.condition.residual,
         where=node.condition,
+        hints=node.hints,
         bounds=bounds,
     )
     return replace(made, upsert_key=upsert_key(made))
@@ -87,6 +89,7 @@ def _regular(node: l.Join, c: Converter, *, timed: bool = False) -> p.PhysicalNo
         null_safe=tuple(k.null_safe for k in condition.keys),
         residual=condition.residual,
         where=node.condition,
+        hints=node.hints,
         holds_watermark=timed,
     )
     return replace(made, upsert_key=upsert_key(made))

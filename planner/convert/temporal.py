@@ -77,6 +77,7 @@ def _made(
         null_safe=tuple(k.null_safe for k in condition.keys),
         residual=condition.residual,
         where=node.condition,
+        hints=node.hints,
         time=node.time,
         version=version,
     )
@@ -106,5 +107,5 @@ def history(node: p.PhysicalNode, table: str) -> p.PhysicalNode:
                 hint="put the condition into ON",
             )
         below = history(node.inputs[0], table)
-        return replace(node, inputs=(below,), mode=below.mode)
+        return replace(node, inputs=(below,), mode=below.mode, views=())
     return node

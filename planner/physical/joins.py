@@ -35,6 +35,7 @@ class JoinNode(PhysicalNode):
     null_safe: tuple[bool, ...]
     residual: Expr | None
     where: Expr | None
+    hints: str = ""
 
     @property
     def one_sided(self) -> bool:
@@ -49,7 +50,8 @@ class JoinNode(PhysicalNode):
         names = self.joined_names()
         shown = names[: len(self.inputs[0].schema)] if self.one_sided else names
         where = "true" if self.where is None else shown_with(self.where, names)
-        return [("joinType", JOIN_TYPES[self.kind]), ("where", where), ("select", ", ".join(shown))]
+        pairs = [("joinType", JOIN_TYPES[self.kind]), ("where", where), ("select", ", ".join(shown))]
+        return [*pairs, ("joinHints", self.hints)] if self.hints else pairs
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -54,3 +54,9 @@ SELECT o.id, p.team FROM orders AS o LEFT JOIN players FOR SYSTEM_TIME AS OF o.p
 
 -- title: versions of a view that keeps the last row
 SELECT o.id, r.price FROM orders AS o JOIN latest FOR SYSTEM_TIME AS OF o.`time` AS r ON r.player = UPPER(o.player) WHERE r.price > 1;
+
+-- title: hints about machines are noted in joins
+SELECT /*+ BROADCAST(b), NEST_LOOP(a) */ a.id FROM orders AS a JOIN orders AS b ON a.id = b.id;
+
+-- title: a hint names a table of the join
+SELECT /*+ SHUFFLE_HASH(x) */ a.id FROM orders AS a JOIN orders AS b ON a.id = b.id;
