@@ -217,14 +217,17 @@ def _window(over: l.Over, partition: Sequence[int]) -> tuple[int, int] | None:
 
 
 def _through_views(base: l.LogicalNode, exprs: tuple[Expr, ...], condition: Expr | None) -> Merged:
-    """The same over what a view is made of: its ranked rows, all of them, are then never made."""
-    while isinstance(base, l.View):
+    """The same over what a view of ranked rows is made of: all of them are then never made.
+
+    A view that holds the best rows only stays, so that it can be asked for by name.
+    """
+    while isinstance(base, l.View) and condition is not None:
         inner, below, more = merge(base.input)
-        conditions = [] if more is None else [more]
-        if condition is not None:
-            conditions.append(substitute(condition, below))
+        if _recognise(inner, below, more) is not None:
+            break
+        conditions = [*([] if more is None else [more]), substitute(condition, below)]
         exprs = tuple(substitute(e, below) for e in exprs)
-        base, condition = inner, conjunction(conditions) if conditions else None
+        base, condition = inner, conjunction(conditions)
     return base, exprs, condition
 
 

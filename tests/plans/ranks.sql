@@ -51,3 +51,9 @@ SELECT player, COUNT(*) OVER (PARTITION BY player ORDER BY `time`) AS n, MAX(pri
 
 -- title: over a changelog
 SELECT name, RANK() OVER (PARTITION BY team ORDER BY score DESC) AS r FROM players;
+
+-- title: top n of a view of ranked rows
+SELECT player, id FROM ranked WHERE place <= 2;
+
+-- title: a view of the best rows stays addressable
+SELECT id FROM cheapest WHERE id > 5;

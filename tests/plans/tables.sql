@@ -34,6 +34,8 @@ CREATE TABLE totals (
         'key.format' = 'json', 'value.format' = 'json');
 CREATE TABLE plain (player STRING, n BIGINT)
 WITH ('connector' = 'kafka', 'topic' = 'plain', 'properties.bootstrap.servers' = 'localhost:9092', 'format' = 'json');
+CREATE VIEW ranked AS SELECT player, id, ROW_NUMBER() OVER (PARTITION BY player ORDER BY price) AS place FROM orders;
+CREATE VIEW cheapest AS SELECT id, price FROM orders ORDER BY price LIMIT 3;
 CREATE VIEW per_player AS SELECT player, COUNT(*) AS n, SUM(shares) AS s FROM orders GROUP BY player;
 CREATE VIEW latest AS SELECT player, price, `time` FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY player ORDER BY `time` DESC) AS n FROM orders) WHERE n = 1;
