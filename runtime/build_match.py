@@ -38,6 +38,7 @@ def match_operator(node: MatchRecognize, sql: FragmentCompiler, described: str) 
     program = compile_pattern(node.pattern)
     conditions = Conditions(program.variables, node.define)
     names = internal_names(len(node.input.schema))
+    columns = [compile_expr(e, names, sql.context) for e in conditions.row_exprs]
     first = conditions.first_columns([program.states[s] for s in program.start])
     computed = [pa.field(f"x{i}", e.type.arrow) for i, e in enumerate(conditions.row_exprs)]
     return operator.MatchRecognize(
@@ -47,7 +48,9 @@ def match_operator(node: MatchRecognize, sql: FragmentCompiler, described: str) 
             output=internal_schema(node.schema),
             partition=node.partition,
             time_sql=None if node.proctime else floor_ms(f"c{node.time}"),
-            sort_sql=_sort_sql(node, conditions, names, sql),
+            sort_sql=_sort_sql(node, columns, names, sql),
+            cautious_sql=_sort_sql(node, [f"TRY({c})" for c in columns], names, sql),
+            computed_sql=tuple(columns),
             begins=None if first is None else tuple(f"x{i}" for i in first),
             rules=_rules(node, program, conditions, sql),
             measures_sql=_Measures(node, names, sql).sql(),
@@ -86,9 +89,9 @@ def _rules(
 
 
 def _sort_sql(
-    node: MatchRecognize, conditions: Conditions, names: Sequence[str], sql: FragmentCompiler
+    node: MatchRecognize, columns: Sequence[str], names: Sequence[str], sql: FragmentCompiler
 ) -> str:
-    computed = [f"{compile_expr(e, names, sql.context)} AS x{i}" for i, e in enumerate(conditions.row_exprs)]
+    computed = [f"{column} AS x{i}" for i, column in enumerate(columns)]
     keys = ["t", *(compile_sort_key(k, names, sql.context) for k in node.order), "i"]
     return f"SELECT {', '.join([*names, 't', *computed])} FROM {{input}} ORDER BY {', '.join(keys)}"
 

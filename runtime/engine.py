@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -187,6 +188,18 @@ class Engine:
             instant = dt.datetime.fromtimestamp(self._now / 1000, dt.UTC)
             text = instant.isoformat(timespec="milliseconds")
             self._connection.execute(f"SET VARIABLE now = TIMESTAMPTZ '{text}'")
+
+    @contextmanager
+    def without_shared_expressions(self) -> Iterator[None]:
+        """Queries run inside compute equal expressions apart.
+
+        Else DuckDB computes what occurs twice beforehand, outside of the TRY around it, and fails.
+        """
+        self._connection.execute("SET disabled_optimizers = 'common_subexpressions'")
+        try:
+            yield
+        finally:
+            self._connection.execute("RESET disabled_optimizers")
 
     def fragment(self, sql: str, inputs: Mapping[str, pa.Schema], output: pa.Schema, what: str) -> Fragment:
         """Bind a query once. ``{name}`` in ``sql`` stands for the relation of that input.

@@ -21,7 +21,18 @@ from streamsql.planner.expressions import Call, Expr, InputRef, Literal, transfo
 from streamsql.planner.logical_match import CURRENT, MatchAggregate, PatternRef
 
 from .match_python import Evaluate, compile_condition
-from .match_values import Row, Running, Tracker, Trackers, Value, Values, first_values, last_values, running
+from .match_values import (
+    Row,
+    Running,
+    Tracker,
+    Trackers,
+    Value,
+    Values,
+    first_values,
+    last_values,
+    resolved,
+    running,
+)
 
 Place = tuple[str | None, bool, int]
 
@@ -122,7 +133,7 @@ class Conditions:
             made[at] = Tracker(self._index(variable), column, (), add)
         for expr, (at, column) in self._running.items():
             kept = self._reads[at]
-            made[at] = Tracker(self._index(expr.variable), column, kept.initial, kept.add)
+            made[at] = Tracker(self._index(expr.variable), column, kept.initial, _adding(kept.add))
         return Trackers([made[i] for i in range(self._count)], len(self.variables))
 
     def _index(self, variable: str | None) -> int | None:
@@ -170,8 +181,12 @@ def _as_input(expr: Expr) -> Expr:
     return InputRef(expr.index, expr.name, expr.type) if isinstance(expr, PatternRef) else expr
 
 
+def _adding(add: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
+    return lambda kept, value: add(kept, resolved(value))
+
+
 def _current(column: int) -> Evaluate:
-    return lambda vals, row: row[column]
+    return lambda vals, row: resolved(row[column])
 
 
 def _read(at: int, read: Callable[[Value], Value]) -> Evaluate:
@@ -183,6 +198,6 @@ def _kept(at: int, offset: int, missing: Value, *, first: bool) -> Evaluate:
 
     def evaluate(vals: Values, row: Row) -> Value:
         kept = vals[at]
-        return kept[place] if len(kept) > offset else missing
+        return resolved(kept[place]) if len(kept) > offset else missing
 
     return evaluate

@@ -41,6 +41,27 @@ class Tracker:
     add: Callable[[Value, Value], Value]
 
 
+class Unsure:
+    """A computed value whose expression failed for some row of the step, not known yet to be this one.
+
+    A condition that is really asked for it computes it then, and fails or not.
+    """
+
+    __slots__ = ("_compute",)
+
+    def __init__(self, compute: Callable[[], Value]) -> None:
+        self._compute = compute
+
+    def get(self) -> Value:
+        """The value. Raises DataError where the expression fails for this row."""
+        return self._compute()
+
+
+def resolved(value: Value) -> Value:
+    """The value itself, also of an :class:`Unsure` one."""
+    return value.get() if value.__class__ is Unsure else value
+
+
 class Trackers:
     """The trackers of one pattern; ``variables``: how many it has."""
 

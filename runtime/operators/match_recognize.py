@@ -18,17 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from streamsql.changelog import ChangelogBatch
+from streamsql.errors import DataError
 
 from ..accumulators import numpy
+from ..engine import Fragment
 from ..match_partials import Matcher, Rules, Taken
 from ..match_state import PartialMatches
-from ..match_values import Row, Value
+from ..match_values import Row, Unsure, Value
 from ..state.hashing import hash_columns
 from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
@@ -44,10 +47,11 @@ class MatchConfig:
     """``time_sql``: a row's time in ms over ``{input}``, None by processing time.
 
     ``sort_sql``: over rows with ``i`` (arrival) and ``t`` (time), yields the input's columns, ``t``, then the
-    ``computed`` columns, in order. ``begins``: those of which one must be true where a match begins, None if that
-    is not known. ``rules``: made of the computed columns over NULLs. ``measures_sql``: over matched rows with ``m``
-    (match), ``n`` (place in it) and ``v`` (variable), yields the output in order of ``m``. ``holds_time``: the output
-    has the last row's time as event time.
+    ``computed`` columns, in order; ``cautious_sql`` the same with NULL for a value that cannot be computed, and
+    ``computed_sql`` is each of those expressions. ``begins``: those of which one must be true where a match begins,
+    None if that is not known. ``rules``: made of the computed columns over NULLs. ``measures_sql``: over matched rows
+    with ``m`` (match), ``n`` (place in it) and ``v`` (variable), yields the output in order of ``m``. ``holds_time``:
+    the output has the last row's time as event time.
     """
 
     input: pa.Schema
@@ -56,6 +60,8 @@ class MatchConfig:
     partition: tuple[int, ...]
     time_sql: str | None
     sort_sql: str
+    cautious_sql: str
+    computed_sql: tuple[str, ...]
     begins: tuple[str, ...] | None
     rules: MakeRules
     measures_sql: str
@@ -76,7 +82,10 @@ class MatchRecognize(Operator):
         self._width = len(c.input)
         self._rows = pa.schema([*c.input, pa.field("t", number), *c.computed])
         arrived = pa.schema([*c.input, pa.field("t", number), pa.field("i", number)])
+        self._arrived_schema = arrived
         self._sort = engine.fragment(c.sort_sql, {"input": arrived}, self._rows, c.what)
+        self._cautious: Fragment | None = None
+        self._exact: dict[int, Fragment] = {}
         self._time = None
         if c.time_sql is not None:
             columns = ", ".join(c.input.names)
@@ -89,6 +98,7 @@ class MatchRecognize(Operator):
         nulls = pa.RecordBatch.from_arrays([pa.nulls(1, f.type) for f in arrived], schema=arrived)
         missing = self._sort.run(input=nulls).columns[self._width + 1 :]
         self._matcher = Matcher(c.rules([column[0].as_py() for column in missing], self._query))
+        self._unsure = False
         self._partials = PartialMatches(self._matcher, self._rows, len(c.computed))
         ctx.state("matches", self._partials)
         self._keys = ctx.state("partitions", KeyIndex([c.input.field(k).type for k in c.partition]))
@@ -160,8 +170,39 @@ class MatchRecognize(Operator):
 
     def _sorted(self, rows: pa.RecordBatch, times: Int64, arrival: Int64) -> pa.RecordBatch:
         columns = [*rows.columns, pa.array(times), pa.array(arrival)]
-        names = [*self.config.input.names, "t", "i"]
-        return self._sort.run(input=pa.RecordBatch.from_arrays(columns, names))
+        batch = pa.RecordBatch.from_arrays(columns, schema=self._arrived_schema)
+        self._unsure = False
+        try:
+            return self._sort.run(input=batch)
+        except DataError:
+            # perhaps of a row that no condition asks for it: see _computed
+            self._unsure = True
+        if self._cautious is None:
+            sql, inputs = self.config.cautious_sql, {"input": self._arrived_schema}
+            self._cautious = self.ctx.engine.fragment(sql, inputs, self._rows, self.config.what)
+        with self.ctx.engine.without_shared_expressions():
+            return self._cautious.run(input=batch)
+
+    def _computed(self, ready: pa.RecordBatch) -> list[Row]:
+        """The computed columns a row. After a failure, a NULL may stand for it: it is computed again if it is read."""
+        rows = self._partials.computed([ready])
+        if not self._unsure:
+            return rows
+
+        def value(n: int, i: int, v: Value) -> Value:
+            return Unsure(partial(self._once_more, ready, n, i)) if v is None else v
+
+        return [tuple(value(n, i, v) for i, v in enumerate(row)) for n, row in enumerate(rows)]
+
+    def _once_more(self, ready: pa.RecordBatch, n: int, column: int) -> Value:
+        if column not in self._exact:
+            result = pa.schema([pa.field("c0", self.config.computed.field(column).type)])
+            sql = f"SELECT {self.config.computed_sql[column]} AS c0 FROM {{input}}"
+            inputs = {"input": self.config.input}
+            self._exact[column] = self.ctx.engine.fragment(sql, inputs, result, self.config.what)
+        columns = ready.slice(n, 1).columns[: self._width]
+        row = pa.RecordBatch.from_arrays(columns, schema=self.config.input)
+        return self._exact[column].run(input=row).column(0)[0].as_py()
 
     def _match(self, ready: pa.RecordBatch | None) -> Int64:
         """Take the rows in order; returns the partitions they belong to."""
@@ -171,7 +212,7 @@ class MatchRecognize(Operator):
         keys = [ready.column(k) for k in self.config.partition]
         slots, _ = self._keys.lookup_or_insert(hash_columns(keys, ready.num_rows), keys)
         times = ready.column(self._width).to_pylist()
-        values = self._partials.computed([ready])
+        values = self._computed(ready)
         begins = self._may_begin(ready)
         take, open_ = self._matcher.take, self._matcher.starts
         rows = zip(slots.tolist(), numbers.tolist(), times, values, begins, strict=True)
@@ -186,7 +227,7 @@ class MatchRecognize(Operator):
             return [True] * ready.num_rows
         found = np.zeros(ready.num_rows, np.bool_)
         for name in self.config.begins:
-            found |= numpy(ready.column(name).fill_null(False), np.bool_)
+            found |= numpy(ready.column(name).fill_null(self._unsure), np.bool_)
         return [bool(b) for b in found]
 
     def _emit(self) -> ChangelogBatch | None:

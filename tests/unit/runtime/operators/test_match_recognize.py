@@ -190,3 +190,20 @@ def test_rows_that_nothing_holds_are_freed_in_bulk() -> None:
         h.push("+I open 2 99000", watermark=99_000)
         assert h.take() == ["+I open 1"]
         assert h.state_rows() == {}
+
+
+NUMBERS = """
+    SELECT * FROM t MATCH_RECOGNIZE (ORDER BY ts MEASURES A.k AS a, B.k AS b, LAST(B.k, 1) AS c
+        AFTER MATCH SKIP PAST LAST ROW PATTERN (A B{2})
+        DEFINE A AS A.v = 1, B AS CAST(B.k AS INT) > 5 AND CAST(B.k AS INT) > SUM(CAST(B.k AS INT)) - 10)
+"""
+
+
+def test_a_condition_fails_only_on_rows_it_is_asked_for(restored: bool) -> None:
+    """'x' and 'y' are no numbers, but no row of B either; 'z' is tried as one."""
+    with harness(NUMBERS, restored=restored) as h:
+        h.push("+I x 1 1000\n+I 7 2 2000\n+I 8 2 3000\n+I y 3 4000", watermark=4000)
+        assert h.take() == ["+I x 8 7"]
+        h.push("+I 5 1 5000\n+I z 2 6000")
+        with pytest.raises(DataError, match="Could not convert string 'z' to INT32"):
+            h.watermark(6000)
