@@ -299,10 +299,11 @@ class _Attach:
 
     def _compared(self, node: LogicalNode) -> tuple[LogicalNode, Expr]:
         """The operand compared with the only row of an aggregate of everything."""
-        if len(self._sub.operands) > 1:
+        operand, *others = self._sub.operands
+        if others:
             self._refuse("IN of rows and a correlated aggregate of everything")
         joined, value = self.value(node)
-        return joined, self.call(self._sub.operator, self._sub.operands[0], value)
+        return joined, self.call(self._sub.operator, operand, value)
 
     def exists(self, node: LogicalNode) -> tuple[LogicalNode, Expr]:
         """Whether the sub-query has a row."""
