@@ -71,10 +71,10 @@ class _Over(Operator):
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         batch = inputs[0]
-        rows = spread(batch) if batch is not None and batch.num_rows else None
+        rows: pa.RecordBatch | None = spread(batch) if batch is not None and batch.num_rows else None
         if self.config.time is None:
             until = time.now_ms
-            times = np.full(0 if rows is None else rows.num_rows, until)
+            times = np.full(rows.num_rows if rows is not None else 0, until)
         else:
             until = min(time.watermark, MAX_WATERMARK - 1)
             rows, times = self._due(rows, self.config.time, time.watermark_before, until)
@@ -95,8 +95,8 @@ class _Over(Operator):
     ) -> tuple[pa.RecordBatch, I64]:
         """The rows that the watermark has reached, in the order of their times."""
         if rows is not None:
-            rows, times = on_time(rows, column, before, self.ctx.metrics)
-            self._waiting.append(hash_columns([], rows.num_rows), rows, times=times)
+            kept, times = on_time(rows, column, before, self.ctx.metrics)
+            self._waiting.append(hash_columns([], kept.num_rows), kept, times=times)
         due = self._waiting.take_until(until).rows
         times = times_ms(due.column(column))
         order = np.argsort(times, kind="stable")

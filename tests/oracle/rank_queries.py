@@ -105,7 +105,7 @@ def over(b: Builder, depth: int) -> Relation:
 
 
 def _call(b: Builder, r: Relation, *, timed: bool) -> tuple[str, str, str]:
-    partition = [n for n, k in r.columns if b.one_in(4)]
+    partition = [n for n, _ in r.columns if b.one_in(4)]
     by = f"PARTITION BY {', '.join(partition)} " if partition else ""
     numbers = r.of_kind("int", "big", "decimal")
     column, kind = r.columns[b.choose(len(r.columns))]
