@@ -108,47 +108,6 @@ def _options(binder: QueryBinder, table: exp.Table) -> dict[str, str]:
     return options
 
 
-_HINTS = {
-    "STATE_TTL": "state without a window is kept for ever",
-    "OPTIONS": "it stands after a table's name: FROM t /*+ OPTIONS('key'='value') */",
-}
-
-
-_JOIN_HINTS = ("BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP")
-"""They choose how a join is spread over machines, of which a job has one."""
-
-
-def refuse_hints(binder: QueryBinder, select: exp.Select) -> None:
-    """Raises UnsupportedError for a hint after SELECT that would have an effect in Flink and has none here."""
-    found = select.args.get("hint")
-    joins = select.args.get("joins") or []
-    for call in [] if found is None else found.expressions:
-        name = call.name.upper()
-        position = binder.position(found) or binder.position(select)
-        if name not in _JOIN_HINTS or not joins:
-            reason = _HINTS.get(name, "leave it out")
-            raise UnsupportedError(f"the hint {name} is not supported", hint=reason, position=position)
-        tables = [source.this.alias_or_name for source in (select.args["from_"], *joins)]
-        unknown = next((t.name for t in call.expressions if t.name not in tables), None)
-        if unknown is not None:
-            raise ValidationError(
-                f"the hint {name} names '{unknown}', which is no table of FROM",
-                hint=f"the tables are {', '.join(tables)}",
-                position=position,
-            )
-
-
-def with_hints(select: exp.Select, node: LogicalNode) -> LogicalNode:
-    """The join of FROM with the hints after SELECT, for EXPLAIN."""
-    found = select.args.get("hint")
-    if found is None or not isinstance(node, Join):
-        return node
-    calls = (
-        f"{c.name.upper()} inputs:[{', '.join(t.name for t in c.expressions)}]" for c in found.expressions
-    )
-    return replace(node, hints=f"[{', '.join(calls)}]")
-
-
 def check_dynamic_options(enabled: bool, position: Position | None) -> None:
     """Raises ValidationError for an OPTIONS hint where the session does not allow them."""
     if not enabled:
@@ -322,7 +281,8 @@ def _unnest(
         fields = [Field("EXPR$0", element.with_nullable(element.nullable or outer))]
     elif expr.type.root is Root.MAP:
         fields = [
-            Field(n, t.with_nullable(True)) for n, t in zip(("f0", "f1"), expr.type.children, strict=True)
+            Field(n, t.with_nullable(t.nullable or outer))
+            for n, t in zip(("f0", "f1"), expr.type.children, strict=True)
         ]
     elif expr.type.root is Root.MULTISET and element is not None:
         fields = [Field("f0", element.with_nullable(True))]

@@ -17,9 +17,10 @@ from streamsql.datatypes import INT, DataType, Root, common_type
 from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
-from .bind_from import bind_from, refuse_hints, with_hints
+from .bind_from import bind_from
 from .bind_grouping_sets import has_sets, optional_scope
 from .bind_groups import GroupBinder, OverBinder, has_aggregate
+from .bind_hints import SelectHints
 from .bind_nodes import cast, cast_to, project, refs, untimed
 from .bind_subqueries import bind_where
 from .bind_table import bind_table
@@ -208,9 +209,9 @@ class QueryBinder:
 
     # -- SELECT ----------------------------------------------------------------------------------------------------
     def _select(self, select: exp.Select) -> LogicalNode:
-        refuse_hints(self, select)
+        hints = SelectHints(self, select)
         source, scope = self._from(select)
-        source = with_hints(select, source)
+        source = hints.on_joins(source, scope)
         scope = replace(scope, outer=self.outer)
         where = select.args.get("where")
         if where is not None:
@@ -232,16 +233,23 @@ class QueryBinder:
         node = source
         if grouped is not None:
             node, (exprs, conditions, late, order) = grouped.finish(names, exprs, conditions, late, order)
+            node = hints.on_groups(node, source)
             node, conditions = over.subqueries.place(node, conditions, grouped.rewrite)
         for c in conditions:
             node = Filter(node.schema, node, c)
         node, exprs, late, order = over.finish(node, exprs, late, order)
         for c in late:
             node = Filter(node.schema, node, c)
-        return self._finish_select(select, node, names, exprs, order)
+        return self._finish_select(select, hints, node, names, exprs, order)
 
     def _finish_select(
-        self, select: exp.Select, node: LogicalNode, names: list[str], exprs: list[Expr], order: list[SortKey]
+        self,
+        select: exp.Select,
+        hints: SelectHints,
+        node: LogicalNode,
+        names: list[str],
+        exprs: list[Expr],
+        order: list[SortKey],
     ) -> LogicalNode:
         visible = len(exprs)
         keys: list[SortKey] = []
@@ -258,7 +266,9 @@ class QueryBinder:
             keys.append(replace(key, expr=InputRef(i, names[i], exprs[i].type)))
         node = project(node, exprs, names)
         if select.args.get("distinct"):
-            node = Aggregate(untimed(node.schema), node, tuple(range(len(node.schema))), ())
+            groups = Aggregate(untimed(node.schema), node, tuple(range(len(node.schema))), ())
+            node = hints.on_groups(groups, node)
+        hints.check_used()
         node = self._sorted(select, node, keys)
         if len(exprs) > visible:
             node = Project(Schema(node.schema.fields[:visible]), node, refs(node.schema)[:visible])

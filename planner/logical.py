@@ -17,6 +17,7 @@ from streamsql.errors import Position
 from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
 from .expressions import AggregateCall, Expr, InputRef, SortKey, input_refs, remap, walk
+from .state_ttl import Ttls, ttl_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +188,7 @@ class Aggregate(_Unary):
 
     keys: tuple[int, ...]
     calls: tuple[AggregateCall, ...]
+    ttls: Ttls = ()
 
     def describe(self) -> str:
         names = self.input.schema.names
@@ -195,7 +197,8 @@ class Aggregate(_Unary):
             f"{c.text()} AS {f.name}"
             for c, f in zip(self.calls, self.schema.fields[len(self.keys) :], strict=True)
         )
-        return f"Aggregate(group=[{group}], select=[{calls}])"
+        ttls = f", stateTtlHints=[{ttl_text(self.ttls)}]" if self.ttls else ""
+        return f"Aggregate(group=[{group}], select=[{calls}]{ttls})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,6 +278,7 @@ class Join(LogicalNode):
     condition: Expr | None
     null_aware: bool = False
     hints: str = ""
+    ttls: Ttls = ()
 
     @property
     def inputs(self) -> tuple[LogicalNode, ...]:
@@ -303,7 +307,8 @@ class Join(LogicalNode):
         condition = "true" if self.condition is None else self.condition.text()
         nulls = ", nullAware=[true]" if self.null_aware else ""
         hints = f", joinHints=[{self.hints}]" if self.hints else ""
-        return f"Join(joinType=[{self.kind.lower()}], condition=[{condition}]{nulls}{hints})"
+        ttls = f", stateTtlHints=[{ttl_text(self.ttls)}]" if self.ttls else ""
+        return f"Join(joinType=[{self.kind.lower()}], condition=[{condition}]{nulls}{hints}{ttls})"
 
 
 @dataclass(frozen=True, eq=False)

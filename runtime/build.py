@@ -163,8 +163,8 @@ class _Builder:
 
     def _vertex(self, node: p.PhysicalNode, operator: Operator) -> None:
         operator.name = node.name
-        hints = node.ttl_ms or (None,) * len(node.inputs)
-        ttls = tuple(self.options.state_ttl_ms if ttl is None else ttl for ttl in hints)
+        hints = node.ttls or (None,) * len(node.inputs)
+        ttls = tuple(self.options.state_ttl_ms if ttl is None else ttl.ms for ttl in hints)
         context = OperatorContext(self.engine, time_zone=self.options.time_zone, ttls=ttls)
         places = [self.places[id(i)] for i in self.fusion.bases(node)]
         self.places[id(node)] = self.graph.add(node.name, operator, places, context)

@@ -10,6 +10,7 @@ from streamsql.errors import StreamSqlError, UnsupportedError
 
 from .. import logical as l
 from .. import physical as p
+from ..state_ttl import Ttls
 
 Handler = Callable[[Any, "Converter"], p.PhysicalNode]
 """Makes the physical node of one logical node; inputs by ``converter.convert``."""
@@ -66,3 +67,9 @@ class Converter:
                 e.position = e.position or node.position
                 raise
         return self._memo[digest]
+
+
+def refuse_ttl(ttls: Ttls, what: str) -> None:
+    """Raises UnsupportedError for a hint about state that has no time to live."""
+    if ttls:
+        raise UnsupportedError(f"the hint STATE_TTL has no effect here: {what}", hint="leave the hint out")

@@ -13,7 +13,7 @@ from .. import physical as p
 from ..expressions import Expr, InputRef, input_refs
 from ..windows import WindowColumns, window_columns
 from .calc import merge
-from .converter import Converter
+from .converter import Converter, refuse_ttl
 
 
 def aggregate(node: l.Aggregate, c: Converter) -> p.PhysicalNode:
@@ -22,6 +22,7 @@ def aggregate(node: l.Aggregate, c: Converter) -> p.PhysicalNode:
     roles = {column.role for column in keys.values()}
     if not {"start", "end"} <= roles:
         return _group(c, node)
+    refuse_ttl(node.ttls, "event time frees the groups of windows")
     origin = next(iter(keys.values())).origin
     if c.options.early_fire and not _is_session(origin):
         return _early(c, node, keys)
@@ -42,6 +43,7 @@ def _group(c: Converter, node: l.Aggregate, window_end: int | None = None) -> p.
         keys=node.keys,
         calls=node.calls,
         window_end=window_end,
+        ttls=node.ttls,
     )
 
 

@@ -17,7 +17,7 @@ from ..join_conditions import JoinCondition, KeyPair, call, key_pair, only_if, s
 from ..join_kinds import IntervalBounds, interval_bounds
 from ..windows import WindowMatch, window_match
 from .calc import refs
-from .converter import Converter
+from .converter import Converter, refuse_ttl
 
 
 def join(node: l.Join, c: Converter) -> p.PhysicalNode:
@@ -31,9 +31,11 @@ def join(node: l.Join, c: Converter) -> p.PhysicalNode:
         return forwarding(below, node.schema, kept_columns(node, keyed))
     match = window_match(node)
     if match is not None:
+        refuse_ttl(node.ttls, "event time frees the rows of a window join")
         return _windowed(node, match, c)
     bounds = interval_bounds(node)
     if bounds is not None and not any(c.convert(i).updating for i in node.inputs):
+        refuse_ttl(node.ttls, "the bounds on time free the rows of an interval join")
         return _interval(node, bounds, c)
     return _regular(node, c, timed=bounds is not None)
 
@@ -90,6 +92,7 @@ def _regular(node: l.Join, c: Converter, *, timed: bool = False) -> p.PhysicalNo
         residual=condition.residual,
         where=node.condition,
         hints=node.hints,
+        ttls=node.ttls,
         holds_watermark=timed,
     )
     return replace(made, upsert_key=upsert_key(made))

@@ -10,7 +10,7 @@ from streamsql.schema import ROWTIME
 from .. import physical as p
 from ..join_conditions import split_condition
 from ..logical_joins import TemporalJoin
-from .converter import Converter
+from .converter import Converter, refuse_ttl
 from .joins import columns_of, forwarding, kept_columns, upsert_key, with_keys
 
 
@@ -18,6 +18,7 @@ def temporal_join(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
     keyed = with_keys(node)
     if keyed is not node:
         return forwarding(temporal_join(keyed, c), node.schema, kept_columns(node, keyed))  # type: ignore[arg-type]
+    refuse_ttl(node.ttls, "a temporal join keeps what its table holds")
     return _event_time(node, c) if node.event_time else _processing_time(node, c)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from streamsql.changelog import ChangelogMode
 from streamsql.schema import Schema
 
+from ..state_ttl import Ttls
+
 Key = tuple[int, ...] | None
 
 
@@ -16,8 +18,7 @@ class PhysicalNode:
     """Base. ``inputs`` in order; ``views``: names of the views whose rows the node yields.
 
     ``mode``: the changelog its output carries. ``upsert_key``: columns that identify a row among those alive.
-    ``ttl_ms``: per input, how long what it leaves in the state is kept without being written; 0 for ever, None as the
-    session says.
+    ``ttls``: how long what its inputs leave in the state is kept without being written, where a hint says it.
     """
 
     schema: Schema
@@ -25,7 +26,7 @@ class PhysicalNode:
     mode: ChangelogMode = ChangelogMode.INSERT_ONLY
     upsert_key: Key = None
     views: tuple[str, ...] = ()
-    ttl_ms: tuple[int | None, ...] = ()
+    ttls: Ttls = ()
 
     name = "?"
 

@@ -9,6 +9,7 @@ from streamsql.changelog import ChangelogMode
 from streamsql.schema import Schema
 
 from ..expressions import AggregateCall
+from ..state_ttl import ttl_text
 from ..windows import WindowClock
 from .base import PhysicalNode
 
@@ -32,7 +33,7 @@ class GroupAggregate(PhysicalNode):
         pairs.append(("select", _agg_text(self.schema, self.inputs[0].schema, self.keys, self.calls)))
         if self.window_end is not None:
             pairs.append(("emit", "early"))
-        return pairs
+        return [*pairs, ("stateTtlHints", ttl_text(self.ttls))] if self.ttls else pairs
 
     def settled(self, before: bool) -> PhysicalNode:
         retract = before or not self.keys

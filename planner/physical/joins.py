@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..expressions import Expr, InputRef, transform
 from ..join_conditions import unique_names
 from ..join_kinds import IntervalBounds
+from ..state_ttl import ttl_text
 from ..windows import WindowMatch
 from .base import PhysicalNode
 
@@ -69,6 +70,7 @@ class Join(JoinNode):
             *super().fields(),
             ("leftInputSpec", _key_spec(left, self.left_keys)),
             ("rightInputSpec", _key_spec(right, self.right_keys)),
+            *([("stateTtlHints", ttl_text(self.ttls))] if self.ttls else []),
         ]
 
 

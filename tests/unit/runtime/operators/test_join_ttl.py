@@ -121,3 +121,16 @@ def test_expired_rows_are_counted() -> None:
         h.advance_time(HOUR)
         assert h.metrics("Join").num_state_entries_expired == 3
         assert h.state_rows() == {}
+
+
+def test_each_side_by_its_own_hint(restored: bool) -> None:
+    hint = "/*+ STATE_TTL('a' = '30 min', 'r' = '0') */"
+    with joined(f"SELECT {hint} a.k, v, w FROM l AS a JOIN r ON a.k = r.k", restored) as h:
+        h.push("+I a 1", "l")
+        h.push("+I a 10", "r")
+        assert h.take() == ["+I a 1 10"]
+        h.advance_time(HOUR // 2)
+        assert h.state_rows() == {"Join.right": 1}
+        h.advance_time(100 * HOUR)
+        h.push("+I a 2", "l")
+        assert h.take() == ["+I a 2 10"]

@@ -42,6 +42,16 @@ def test_without_a_time_to_live_a_group_is_kept(restored: bool) -> None:
         assert h.take() == ["+I a 1", "-U a 1", "+U a 2"]
 
 
+def test_a_hint_is_about_the_groups_of_its_query(restored: bool) -> None:
+    hint = "/*+ STATE_TTL('t' = '1 min') */"
+    sql = f"SELECT n, COUNT(*) AS c FROM (SELECT {hint} k, COUNT(*) AS n FROM t GROUP BY k) GROUP BY n"
+    with with_ttl(sql, restored, t=APPEND) as h:
+        h.push("+I a 1")
+        h.advance_time(60_000)
+        h.push("+I a 1")  # a group of one again; the count of such groups is still known
+        assert h.take() == ["+I 1 1", "-U 1 1", "+U 1 2"]
+
+
 @pytest.mark.parametrize(
     "select",
     ["SELECT k, MAX(v) AS m FROM t GROUP BY k", "SELECT k, LISTAGG(DISTINCT CAST(v AS STRING)) AS m FROM t GROUP BY k"],
