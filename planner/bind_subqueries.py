@@ -24,9 +24,9 @@ from streamsql.errors import UnsupportedError
 from streamsql.schema import Field, Schema
 
 from .bind_nodes import refs, untimed
-from .decorrelate import Lifted, equality, is_outer_only, lift
+from .decorrelate import Lifted, equality, is_outer_only, lift, reads_outer
 from .expression_binder import ExpressionBinder
-from .expressions import FALSE, TRUE, AggregateCall, Call, Expr, InputRef, Literal, OuterRef, walk
+from .expressions import FALSE, TRUE, AggregateCall, Call, Expr, InputRef, Literal, OuterRef, transform, walk
 from .functions import conjunction
 from .logical import Aggregate, Filter, Join, LogicalNode, Project, Sort, Values, View
 from .scope import Scope
@@ -391,8 +391,10 @@ class _Attach:
 
     def _joined(self, e: Expr, width: int) -> Expr:
         """A condition over the outer rows, then the sub-query's."""
-        if isinstance(e, OuterRef):
-            return self._place(InputRef(e.index, e.name, e.type))
+        if reads_outer(e) and is_outer_only(e):  # as a whole: it may be a key of GROUP BY
+            return self._place(
+                transform(e, lambda x: InputRef(x.index, x.name, x.type) if isinstance(x, OuterRef) else x)
+            )
         if isinstance(e, InputRef):
             return replace(e, index=e.index + width)
         return e.with_children(tuple(self._joined(c, width) for c in e.children)) if e.children else e

@@ -122,6 +122,36 @@ def test_over_changelogs(name: str) -> None:
     run_every_way(CHANGELOGS[name], [CHANGES, UPSERTS], CHANGELOGS[name], shuffles=())
 
 
+COMPOSED = {
+    "of a query with WITH": "SELECT k, v FROM t WHERE k IN (WITH x AS (SELECT k FROM u) SELECT k FROM x)",
+    "of a WITH query": "WITH x AS (SELECT k FROM u) SELECT k, v FROM t WHERE k IN (SELECT k FROM x)",
+    "of distinct rows": "SELECT k, v FROM t WHERE k IN (SELECT DISTINCT k FROM u WHERE u.v = t.v)",
+    "of groups that pass HAVING": "SELECT k, v FROM t WHERE EXISTS (SELECT u.v FROM u WHERE u.k = t.k GROUP BY u.v HAVING COUNT(*) > 1)",
+    "of groups": "SELECT k, v FROM t WHERE v IN (SELECT MAX(v) FROM u WHERE u.k = t.k GROUP BY ts)",
+    "of a computed key": "SELECT UPPER(k) AS u, COUNT(*) AS n, (SELECT MAX(u.v) FROM u WHERE UPPER(u.k) = UPPER(t.k)) AS m FROM t GROUP BY UPPER(k)",
+    "having correlated": "SELECT k, SUM(v) AS s FROM t GROUP BY k HAVING EXISTS (SELECT 1 FROM u WHERE u.k = t.k AND u.v > 5)",
+    "beside another": "SELECT k, COUNT(*) AS n FROM t WHERE v > (SELECT AVG(v) FROM u) AND k NOT IN (SELECT k FROM u WHERE k IS NOT NULL AND v > 15) GROUP BY k",
+    "by one of two conditions": "SELECT k, v FROM t WHERE NOT EXISTS (SELECT 1 FROM u WHERE u.k = t.k OR u.v = t.v)",
+    "no match counted": "SELECT k, v FROM t WHERE (SELECT COUNT(*) FROM u WHERE u.k = t.k) = 0",
+    "inside FROM": "SELECT a.k, b.n FROM t AS a JOIN (SELECT k, COUNT(*) AS n FROM u WHERE v IN (SELECT v FROM t) GROUP BY k) AS b ON a.k = b.k",
+    "in CASE": "SELECT k, v, CASE WHEN v IN (SELECT v FROM u WHERE v IS NOT NULL) THEN 'y' ELSE 'n' END AS c FROM t WHERE v IS NOT NULL",
+    "in CASE in an aggregate": "SELECT k, SUM(CASE WHEN k IN (SELECT k FROM u WHERE k IS NOT NULL) THEN 1 ELSE 0 END) AS s FROM t GROUP BY k",
+    "between two values": "SELECT k, v FROM t WHERE v BETWEEN (SELECT MIN(v) FROM u) AND (SELECT MAX(v) FROM u)",
+    "of a union": "SELECT k, v FROM t WHERE k IN (SELECT k FROM u UNION SELECT 'c')",
+    "of constants": "SELECT k, v FROM t WHERE v IN (VALUES (1), (2))",
+    "ordered by a value": "SELECT k, v FROM t ORDER BY v - (SELECT MIN(v) FROM u), k, x LIMIT 3",
+    "two kinds": "SELECT COUNT(*) AS n FROM t WHERE k IN (SELECT k FROM u) AND EXISTS (SELECT 1 FROM u WHERE v > 20)",
+    "having over sets": "SELECT k FROM t GROUP BY ROLLUP (k) HAVING k IN (SELECT k FROM u) OR GROUPING(k) = 1",
+    "beside a window": "SELECT window_start, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND)) WHERE k IN (SELECT k FROM u) GROUP BY window_start, window_end",
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_composed(name: str) -> None:
+    """Against batch mode; DuckDB refuses some of them."""
+    run_every_way(COMPOSED[name], [EVENTS, OTHER], steps=(3,), shuffles=())
+
+
 @pytest.mark.parametrize(
     "sql", ["SELECT k, (SELECT v FROM u) AS m FROM t", "SELECT (SELECT v FROM u WHERE u.k = t.k) AS m FROM t"]
 )

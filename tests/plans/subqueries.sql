@@ -15,3 +15,9 @@ SELECT id, (SELECT COUNT(*) FROM changes AS c WHERE c.id = o.id) AS n FROM order
 
 -- title: in as a column
 SELECT id, shares IN (SELECT score FROM changes) AS i FROM orders;
+
+-- title: a lateral aggregate
+SELECT p.name, l.n FROM players AS p, LATERAL (SELECT COUNT(*) AS n FROM changes AS c WHERE c.team = p.team) AS l;
+
+-- title: changes as rows and back
+SELECT * FROM FROM_CHANGELOG(TABLE (SELECT * FROM TO_CHANGELOG(TABLE per_player PARTITION BY player)));
