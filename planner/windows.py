@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from . import logical as l
@@ -33,6 +34,11 @@ class WindowColumns:
 _ROLES = ("start", "end", "time")
 
 
+def _within_windows(call: l.OverCall, columns: Mapping[int, WindowColumns]) -> bool:
+    keys = (e.index for e in call.partition if isinstance(e, InputRef))
+    return {"start", "end"} <= {columns[i].role for i in keys if i in columns}
+
+
 @dataclass(frozen=True)
 class WindowMatch:
     """The columns of each input that hold the window, and what completes it."""
@@ -57,6 +63,10 @@ def window_columns(node: l.LogicalNode) -> dict[int, WindowColumns]:
         }
     if isinstance(node, l.Filter | l.View):
         return window_columns(node.input)
+    if isinstance(node, l.Over):
+        # where every partition is of one window, its rows are as they will be when the window is complete
+        below = window_columns(node.input)
+        return below if all(_within_windows(c, below) for c in node.calls) else {}
     if isinstance(node, l.Expand):
         # a column that some grouping set leaves out is no longer that of a window
         kept = set(range(len(node.input.schema))) - set(node.keys)

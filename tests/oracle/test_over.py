@@ -113,6 +113,7 @@ UPDATED = {
     "upserts": (UPSERTS, "SELECT id, k, v, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v, id) AS a, SUM(v) OVER (PARTITION BY k) AS b FROM p"),
     "only a value": (UPSERTS, "SELECT id, MAX(v) OVER (PARTITION BY k) AS a FROM p"),
     "groups": (CHANGES, "SELECT k, n, SUM(n) OVER (ORDER BY n, k) AS a FROM (SELECT k, COUNT(*) AS n FROM c GROUP BY k)"),
+    "of aggregates": (CHANGES, "SELECT k, COUNT(*) AS n, RANK() OVER (ORDER BY COUNT(*) DESC, k) AS a, SUM(SUM(v)) OVER () AS b FROM c GROUP BY k"),
     "grouped again": (CHANGES, "SELECT a, COUNT(*) AS n FROM (SELECT RANK() OVER (PARTITION BY k ORDER BY v) AS a FROM c) GROUP BY a"),
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from .data import CHANGES, EMPTY, EVENTS, UPSERTS
-from .run import in_duckdb, restarted, run_every_way, stream
+from .run import in_duckdb, restarted, run_every_way, session, stream
 from .tables import Input
 from .test_windows import windows
 
@@ -140,3 +140,22 @@ def test_a_window_alone_is_an_ordinary_partition() -> None:
         "rn <= 2",
     )
     run_every_way(sql, EVENTS)
+
+
+BEST = WINDOWS["rows"]
+
+AGAIN = {
+    "the best grouped by their window": (f"SELECT window_start, window_end, COUNT(*) AS n, SUM(v) AS s FROM ({BEST[0]}) GROUP BY window_start, window_end", f"SELECT ws, we, count(*), sum(v) FROM ({BEST[1]}) GROUP BY ws, we"),
+    "the best groups grouped again": (f"SELECT window_end, SUM(n) AS n FROM ({WINDOWS['groups'][0]}) GROUP BY window_start, window_end", f"SELECT window_end, sum(n) FROM ({WINDOWS['groups'][1]}) GROUP BY window_end"),
+    "window functions grouped by their window": (f"SELECT window_start, window_end, MAX(c) AS m FROM (SELECT {WINDOW}, COUNT(*) OVER (PARTITION BY {WINDOW}, k) AS c FROM {HOP}) GROUP BY window_start, window_end", f"SELECT ws, we, max(c) FROM (SELECT ws, we, count(*) OVER (PARTITION BY ws, we, k) AS c FROM {windows('HOP', 5, 15)}) GROUP BY ws, we"),
+    "the best of the best": (ranked("*", "ROW_NUMBER", f"PARTITION BY {WINDOW} ORDER BY v, k", f"(SELECT {WINDOW}, k, v FROM ({BEST[0]}))", "rn = 1"), ranked("*", "ROW_NUMBER", "PARTITION BY ws, we ORDER BY v, k", f"(SELECT ws, we, k, v FROM ({BEST[1]}))", "rn = 1")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "plain"), AGAIN.values(), ids=AGAIN)
+def test_windows_of_ranked_rows(sql: str, plain: str) -> None:
+    run_every_way(sql, EVENTS, plain)
+    with session([EVENTS]) as env:
+        result = env.execute_sql(sql)
+        assert result.insert_only, "emitted once, when the window is complete"
+        result.close()
