@@ -25,7 +25,7 @@ from .commits import Committer
 from .connectors.base import BadRecord
 from .engine import Engine
 from .graph import Graph
-from .operators.base import MAX_WATERMARK, MIN_WATERMARK
+from .operators.base import MAX_WATERMARK, MIN_WATERMARK, OperatorContext
 from .operators.sink import Sink
 from .rate import RateMeter
 from .source_task import SourceTask, align, pending
@@ -56,6 +56,10 @@ class JobMetrics:
     bad_records: int
     status_lines: list[str] = field(default_factory=list[str])
     operators: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+
+    def total(self, counter: str) -> int:
+        """A counter summed over the operators: ``stateBytes``, ``numStateEntriesExpired``, …"""
+        return sum(counters[counter] for counters in self.operators.values())
 
 
 @dataclass
@@ -369,16 +373,22 @@ class Job:
             late_records_dropped=sum(v.context.metrics.num_late_records_dropped for v in vertices),
             bad_records=sum(s.bad_record_count for s in plan.sources),
             status_lines=lines,
-            operators={
-                v.name: {
-                    "numRecordsIn": v.context.metrics.num_records_in,
-                    "numRecordsOut": v.context.metrics.num_records_out,
-                    "numLateRecordsDropped": v.context.metrics.num_late_records_dropped,
-                    "numNullTimeDropped": v.context.metrics.num_null_time_dropped,
-                    "stateRows": max((s.row_count for s in v.context.states.values()), default=0),
-                    "stateBytes": sum(s.nbytes for s in v.context.states.values()),
-                    "busyTimeMs": v.context.metrics.busy_ns // 1_000_000,
-                }
-                for v in vertices
-            },
+            operators={v.name: _counters(v.context) for v in vertices},
         )
+
+
+def _counters(context: OperatorContext) -> dict[str, int]:
+    """What one operator counts, under Flink's names where it has one."""
+    m = context.metrics
+    return {
+        "numRecordsIn": m.num_records_in,
+        "numRecordsOut": m.num_records_out,
+        "numLateRecordsDropped": m.num_late_records_dropped,
+        "numNullTimeDropped": m.num_null_time_dropped,
+        "numNullKeyDropped": m.num_null_key_dropped,
+        "numNullValueDropped": m.num_null_value_dropped,
+        "numStateEntriesExpired": m.num_state_entries_expired,
+        "stateRows": max((s.row_count for s in context.states.values()), default=0),
+        "stateBytes": sum(s.nbytes for s in context.states.values()),
+        "busyTimeMs": m.busy_ns // 1_000_000,
+    }

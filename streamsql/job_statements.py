@@ -12,6 +12,15 @@ from .schema import Field, Schema
 
 _IDENTITY = ("job id", "job name", "status", "start time")
 _COUNTS = ("lag", "records in", "records out", "late records dropped", "bad records")
+_TOTALS = {
+    "null times dropped": "numNullTimeDropped",
+    "null keys dropped": "numNullKeyDropped",
+    "null values dropped": "numNullValueDropped",
+    "state rows": "stateRows",
+    "state bytes": "stateBytes",
+    "state entries expired": "numStateEntriesExpired",
+}
+"""Columns of DESCRIBE JOB that are sums over the operators."""
 
 
 def show_jobs(jobs: Sequence[Job]) -> TableResult:
@@ -27,13 +36,14 @@ def describe_job(job: Job) -> TableResult:
     schema = Schema(
         (
             *_texts((*_IDENTITY, "watermark")).fields,
-            *(Field(name, BIGINT()) for name in _COUNTS),
+            *(Field(name, BIGINT()) for name in (*_COUNTS, *_TOTALS)),
             Field("message", STRING()),
         )
     )
     m = job.metrics()
     watermark = None if m.watermark_ms is None else _time_text(m.watermark_ms)
     counts = [m.lag, m.records_in, m.records_out, m.late_records_dropped, m.bad_records]
+    counts += [m.total(counter) for counter in _TOTALS.values()]
     message = job.error.message if job.error is not None else "; ".join(dict.fromkeys(m.status_lines)) or None
     return TableResult(schema, rows=[[*_identity(job), watermark, *counts, message]])
 

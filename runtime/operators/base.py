@@ -42,13 +42,18 @@ class StepTime:
 
 @dataclass
 class OperatorMetrics:
-    """Counters with Flink's names."""
+    """Counters with Flink's names.
+
+    ``num_null_key_dropped``: rows of a join whose key is NULL and that thus come to nothing.
+    ``num_null_value_dropped``: rows left out of a sink because a column is NOT NULL.
+    """
 
     num_records_in: int = 0
     num_records_out: int = 0
     num_late_records_dropped: int = 0
     num_null_time_dropped: int = 0
     num_null_key_dropped: int = 0
+    num_null_value_dropped: int = 0
     num_state_entries_expired: int = 0
     busy_ns: int = 0
 

@@ -85,8 +85,12 @@ class IntervalJoin(Operator):
         right, right_alone = self._right.take(inputs[1], before)
         if left_alone is not None and self.config.kind in ("LEFT", "FULL", "ANTI"):
             out.append(self._alone(left_alone, left=True))
+        elif left_alone is not None:
+            self.ctx.metrics.num_null_key_dropped += left_alone.num_rows
         if right_alone is not None and self.config.kind in ("RIGHT", "FULL"):
             out.append(self._alone(right_alone, left=False))
+        elif right_alone is not None:
+            self.ctx.metrics.num_null_key_dropped += right_alone.num_rows
         if left is not None:
             out += self._meet(left, self._left, self._right, before, delta_left=True)
         if right is not None:

@@ -99,6 +99,8 @@ class LatestJoin(Operator):
                 out.append(padded(taken(left.rows, np.flatnonzero(unmatched)), c.output, left=True))
         if alone is not None and c.kind == "LEFT":
             out.append(padded(alone.rows, c.output, left=True))
+        elif alone is not None:
+            self.ctx.metrics.num_null_key_dropped += alone.num_rows
         return ChangelogBatch.concat([ChangelogBatch(rows) for rows in out if rows.num_rows])
 
     def output_watermark(self, input_watermark: int) -> int:

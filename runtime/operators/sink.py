@@ -86,7 +86,7 @@ class Sink(Operator):
             bad |= nulls
         if not bad.any():
             return batch
-        self.ctx.metrics.num_null_time_dropped += int(bad.sum())
+        self.ctx.metrics.num_null_value_dropped += int(bad.sum())
         return batch.take(np.flatnonzero(~bad))
 
     def _enforce_length(self, batch: ChangelogBatch) -> ChangelogBatch:
