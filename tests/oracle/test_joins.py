@@ -146,3 +146,21 @@ def test_a_restarted_join_goes_on(kind: str, on: str) -> None:
     sql = f"SELECT a.k, a.v, b.k, b.v FROM c AS a {kind} b ON {on}"
     found = restarted(sql, [CHANGES, CHANGING], step=3)
     assert difference(found, batch(sql, [CHANGES, CHANGING])) is None
+
+
+@pytest.mark.parametrize("right", [B, CHANGING], ids=["insert-only", "updating"])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "v NOT IN (SELECT v FROM b)",
+        "v NOT IN (SELECT v FROM b WHERE v IS NOT NULL)",
+        "v NOT IN (SELECT v FROM b WHERE v > 100)",
+        "v NOT IN (SELECT v FROM b WHERE b.k = c.k)",
+        "(k, v) NOT IN (SELECT k, v FROM b WHERE b.big > 1)",
+        "v IN (SELECT v FROM b WHERE b.k = c.k)",
+    ],
+)
+def test_not_in_knows_null(condition: str, right: Input) -> None:
+    """A NULL on the left, among the values, or no value at all: each has a say, and each may come and go."""
+    sql = f"SELECT k, v FROM c WHERE {condition}"
+    run_every_way(sql, [CHANGES, right], sql, steps=(1, 5), shuffles=())

@@ -123,6 +123,29 @@ def test_a_window_over_a_temporal_join() -> None:
     run_every_way(sql, [T, RATES], plain, in_batch=False)
 
 
+def test_left_rows_that_are_taken_back_in_time() -> None:
+    log = (
+        (+1, "a", 1, 1),
+        (+1, "b", 2, 3),
+        (-1, "a", 1, 1),
+        (+1, "a", 3, 4),
+        (+1, "a", 4, 9),
+        (-1, "b", 2, 3),
+        (+1, "b", 5, 12),
+    )
+    changing = Input(
+        "t",
+        table({"k": pa.string(), "v": pa.int32(), "ts": MILLIS}, *(row[1:] for row in log)),
+        "ts",
+        10,
+        weights=tuple(row[0] for row in log),
+        mode=RETRACT,
+    )
+    run_every_way(
+        JOINED.format("LEFT JOIN", ""), [changing, RATES], PLAIN.format("LEFT JOIN"), in_batch=False
+    )
+
+
 # -- present rows ----------------------------------------------------------------------------------------------------
 
 
