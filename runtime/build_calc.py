@@ -99,7 +99,8 @@ def calc(node: p.Calc, fusion: Fusion) -> Calc:
 def window_table(node: p.WindowTableFunction, fusion: Fusion) -> Calc:
     """TUMBLE, HOP or CUMULATE without an aggregate above: a row once per window."""
     source = node.inputs[0]
-    return _calc(node, source, fusion.sql.window_table(node, "{input}", weight_column(source)))
+    sql = fusion.sql.window_table(node, "{input}", weight_column(source))
+    return _calc(node, source, sql, time=node.window.time_column)
 
 
 def correlate(node: p.Correlate, fusion: Fusion) -> Calc:
@@ -119,6 +120,8 @@ def union(node: p.Union, _: Fusion) -> Union:
     return Union()
 
 
-def _calc(node: p.PhysicalNode, base: p.PhysicalNode, sql: str, *, identity: bool = False) -> Calc:
+def _calc(
+    node: p.PhysicalNode, base: p.PhysicalNode, sql: str, *, identity: bool = False, time: int | None = None
+) -> Calc:
     schemas = internal_schema(base.schema), internal_schema(node.schema)
-    return Calc(CalcConfig(sql, *schemas, base.updating, what(node), identity))
+    return Calc(CalcConfig(sql, *schemas, base.updating, what(node), identity, time))

@@ -24,7 +24,10 @@ from .base import Operator, OperatorContext, StepTime
 
 @dataclass(frozen=True)
 class CalcConfig:
-    """``sql`` selects ``c0 …`` (and ``w`` if ``weighted``) from ``{input}``; schemas are without the weight column."""
+    """``sql`` selects ``c0 …`` (and ``w`` if ``weighted``) from ``{input}``; schemas are without the weight column.
+
+    ``time``: the input column without which ``sql`` leaves a row out; such rows are counted.
+    """
 
     sql: str
     input: pa.Schema
@@ -32,6 +35,7 @@ class CalcConfig:
     weighted: bool
     what: str
     identity: bool = False
+    time: int | None = None
 
 
 class Calc(Operator):
@@ -54,6 +58,8 @@ class Calc(Operator):
         batch = inputs[0]
         if batch is None or self.config.identity:
             return batch
+        if self.config.time is not None and (nulls := batch.rows.column(self.config.time).null_count):
+            self.ctx.metrics.num_null_time_dropped += nulls
         if not self.config.weighted:
             rows = self._fragment.run(input=batch.rows)
             return ChangelogBatch(rows) if rows.num_rows else None
