@@ -18,6 +18,7 @@ from .schema import Schema
 
 SUCCESS = "SUCCESS"
 SUCCESS_WITH_CONTENT = "SUCCESS_WITH_CONTENT"
+_BATCH_ROWS = 16_384
 
 
 class TableResult:
@@ -55,13 +56,14 @@ class TableResult:
         self._queue = queue
         self._table = table
         self._pending: deque[Row] = deque()
+        self._waiting: deque[ChangelogBatch] = deque()
         self._done = queue is None
         self._kept: list[ChangelogBatch] = []
         if rows is not None:
             self._pending.extend(Row(tuple(r), schema.names) for r in rows)
         elif table is not None:
-            for batch in table.rename_columns(schema.names).to_batches():
-                self._pending.extend(to_rows(ChangelogBatch(batch), None))
+            batches = table.rename_columns(schema.names).to_batches(max_chunksize=_BATCH_ROWS)
+            self._waiting.extend(map(ChangelogBatch, batches))
 
     # -- what it is ------------------------------------------------------------------------------------------------
     @property
@@ -96,9 +98,9 @@ class TableResult:
             rows = list(self._pending)
             self._pending.clear()
             return rows
-        batch = self._next_batch(timeout_s)
+        batch = self.next_batch(timeout_s)
         if batch is not None:
-            return list(to_rows(self._named(batch), self.upsert_key))
+            return list(to_rows(batch, self.upsert_key))
         return None if self._done else []
 
     @property
@@ -111,6 +113,8 @@ class TableResult:
 
         None after the timeout, and at the end (then :attr:`running` is False). Columns carry the query's names.
         """
+        if self._waiting:
+            return self._waiting.popleft()
         batch = self._next_batch(timeout_s)
         return None if batch is None else self._named(batch)
 
@@ -150,7 +154,7 @@ class TableResult:
     def to_arrow(self) -> pa.Table:
         """The final table of a bounded result, changelog applied. Raises ValidationError for an unbounded one."""
         if self._table is not None:
-            self._pending.clear()
+            self._waiting.clear()
             return self._table.rename_columns(self.schema.names)
         if not (self.bounded or self.limited):
             raise ValidationError(
@@ -162,10 +166,10 @@ class TableResult:
             self._pending.clear()
             arrays = [pa.array(list(c), f.type.arrow) for c, f in zip(columns, self.schema, strict=True)]
             return pa.Table.from_arrays(arrays, names=self.schema.names)
-        while not self._done:
-            batch = self._next_batch(0.5)
+        while self._waiting or not self._done:
+            batch = self.next_batch(0.5)
             if batch is not None:
-                self._kept.append(self._named(batch))
+                self._kept.append(batch)
         return final_table(self._kept, self.schema)
 
     def to_pandas(self) -> Any:
@@ -189,7 +193,7 @@ class TableResult:
                 return False
             batch = self._next_batch(0.2 if left is None else min(0.2, left))
             if batch is not None:
-                self._pending.extend(to_rows(self._named(batch), self.upsert_key))
+                self._waiting.append(self._named(batch))
         return self.job.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
