@@ -241,11 +241,8 @@ def _lateral(binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, *, o
             node = binder.bind(lateral.this)
             return _aliased(binder, lateral, node, default="")
         return bind_lateral(binder, lateral, *left, outer=outer)
-    raise UnsupportedError(
-        "LATERAL with a table function is not supported",
-        hint="UNNEST(…) takes arrays, maps and multisets apart",
-        position=binder.position(lateral),
-    )
+    # a table function is one that returns an array of rows
+    return _unnest(binder, exp.Unnest(expressions=[lateral.this.copy()]), lateral, left, outer=outer)
 
 
 def _check_lateral(binder: QueryBinder, join: exp.Join, side: str) -> None:

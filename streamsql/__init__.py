@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValidationError,
     )
-    from .python_functions import udf
+    from .python_functions import udf, udtf
     from .result import TableResult
     from .runtime.connectors.in_process import InProcessTable
     from .runtime.job import Job
@@ -62,6 +62,7 @@ _HOMES = {
     "UnsupportedError": "errors",
     "ValidationError": "errors",
     "udf": "python_functions",
+    "udtf": "python_functions",
 }
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "UnsupportedError",
     "ValidationError",
     "udf",
+    "udtf",
 ]
 
 

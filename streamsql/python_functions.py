@@ -1,4 +1,4 @@
-"""Python scalar functions in SQL: declare types with :func:`udf`, or let annotations say them.
+"""Python functions in SQL: declare types with :func:`udf`, or let annotations say them; :func:`udtf` yields rows.
 
     @udf(result_type="DOUBLE", input_types=["DOUBLE", "DOUBLE"])
     def discounted(price, percent):
@@ -21,12 +21,14 @@ from typing import Any, get_type_hints, overload
 
 from .catalog.objects import FunctionDefinition
 from .datatypes import (
+    ARRAY,
     BIGINT,
     BOOLEAN,
     BYTES,
     DATE,
     DECIMAL,
     DOUBLE,
+    ROW,
     STRING,
     TIME,
     TIMESTAMP,
@@ -101,6 +103,66 @@ def udf(
         return ScalarFunction(f, tuple(_type(t) for t in inputs), _type(result), deterministic)
 
     return wrap if function is None else wrap(function)
+
+
+@overload
+def udtf(
+    function: Callable[..., Any],
+    *,
+    result_types: Sequence[DataType | str] | DataType | str,
+    input_types: Sequence[DataType | str] | None = None,
+    deterministic: bool = True,
+) -> ScalarFunction: ...
+
+
+@overload
+def udtf(
+    *,
+    result_types: Sequence[DataType | str] | DataType | str,
+    input_types: Sequence[DataType | str] | None = None,
+    deterministic: bool = True,
+) -> Callable[[Callable[..., Any]], ScalarFunction]: ...
+
+
+def udtf(
+    function: Callable[..., Any] | None = None,
+    *,
+    result_types: Sequence[DataType | str] | DataType | str,
+    input_types: Sequence[DataType | str] | None = None,
+    deterministic: bool = True,
+) -> ScalarFunction | Callable[[Callable[..., Any]], ScalarFunction]:
+    """Make a Python function that yields rows callable as ``LATERAL TABLE(f(x))``; also usable as a decorator.
+
+    A row is a tuple, or a plain value where there is one column; None stands for no rows. ``result_types``: of the
+    columns, named f0, f1 … unless an alias names them.
+    """
+    given = [result_types] if isinstance(result_types, DataType | str) else list(result_types)
+    fields = [(f"f{i}", _type(t).with_nullable(True)) for i, t in enumerate(given)]
+    row = ROW(fields)
+
+    def wrap(f: Callable[..., Any]) -> ScalarFunction:
+        inputs = input_types if input_types is not None else _annotated_inputs(f)
+        return ScalarFunction(
+            _rows(f, len(fields)), tuple(_type(t) for t in inputs), ARRAY(row), deterministic
+        )
+
+    return wrap if function is None else wrap(function)
+
+
+def _rows(f: Callable[..., Any], width: int) -> Callable[..., list[dict[str, Any]]]:
+    """``f`` with its rows as a list of named values, as DuckDB takes them."""
+
+    def call(*args: Any) -> list[dict[str, Any]]:
+        made = []
+        for found in f(*args) or ():
+            values = found if isinstance(found, tuple) else (found,)
+            if len(values) != width:
+                name = getattr(f, "__name__", str(f))
+                raise ValueError(f"{name} yields a row of {len(values)} values, result_types names {width}")
+            made.append({f"f{i}": v for i, v in enumerate(values)})
+        return made
+
+    return call
 
 
 def _type(given: DataType | str) -> DataType:
