@@ -57,11 +57,18 @@ def final(
 
 
 def restarted(
-    sql: str, inputs: Sequence[Input], *, step: int, views: Mapping[str, str] | None = None, zone: str = "UTC"
+    sql: str,
+    inputs: Sequence[Input],
+    *,
+    step: int,
+    views: Mapping[str, str] | None = None,
+    zone: str = "UTC",
+    ttl_ms: int = 0,
 ) -> list[Row]:
     """The final rows where the state is snapshot and restored into a new job before each step."""
     tables = {t.name: Table({f.name: f.type for f in t.rows.schema}, t.time, t.mode, t.key) for t in inputs}
-    options, build = PhysicalOptions(time_zone=zone), BuildOptions(time_zone=zone, threads=1)
+    options = PhysicalOptions(time_zone=zone)
+    build = BuildOptions(time_zone=zone, threads=1, state_ttl_ms=ttl_ms)
     with Harness(sql, tables, options, build, restored=True, views=views or {}) as h:
         longest = max((t.rows.num_rows for t in inputs), default=0)
         for start in range(0, longest, step):
