@@ -68,6 +68,12 @@ class Converter:
                 raise
         return self._memo[digest]
 
+    def once(self, key: str, make: Callable[[], p.PhysicalNode]) -> p.PhysicalNode:
+        """The node of that key, made when it is first asked for."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
+
 
 def refuse_ttl(ttls: Ttls, what: str) -> None:
     """Raises UnsupportedError for a hint about state that has no time to live."""

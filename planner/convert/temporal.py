@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from streamsql.changelog import ChangelogMode
 from streamsql.errors import UnsupportedError, ValidationError
 from streamsql.schema import ROWTIME
 
@@ -46,7 +47,7 @@ def _event_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
             f"{node.table} is no versioned table: it has no event time (or several)",
             hint="declare a WATERMARK in it, or use a processing-time attribute for its present rows",
         )
-    right = history(c.convert(node.right), node.table)
+    right = history(c.convert(node.right), node.table, c)
     made = _made(node, c.convert(node.left), right, version)
     if right.upsert_key is None:
         raise ValidationError(
@@ -86,10 +87,11 @@ def _made(
     return replace(made, upsert_key=left.upsert_key if one else upsert_key(made))
 
 
-def history(node: p.PhysicalNode, table: str) -> p.PhysicalNode:
+def history(node: p.PhysicalNode, table: str, c: Converter) -> p.PhysicalNode:
     """The versions of the right side: a view that keeps the last row a key is read below the keeping.
 
-    There every row is a version; the view's changelog shows only what is left of a step.
+    There every row is a version; the view's changelog shows only what is left of a step. For the same reason upserts
+    are read by a scan of their own, which no other reader wants normalised.
     """
     if isinstance(node, p.Deduplicate) and node.keep_last and not node.proctime:
         below = node.inputs[0]
@@ -107,6 +109,10 @@ def history(node: p.PhysicalNode, table: str) -> p.PhysicalNode:
                 f"before ({node.condition.text()})",
                 hint="put the condition into ON",
             )
-        below = history(node.inputs[0], table)
+        below = history(node.inputs[0], table, c)
         return replace(node, inputs=(below,), mode=below.mode, views=())
+    if isinstance(node, p.WatermarkAssigner):
+        return replace(node, inputs=(history(node.inputs[0], table, c),))
+    if isinstance(node, p.TableSourceScan) and node.mode is ChangelogMode.UPSERT:
+        return c.once(f"history of scan {id(node)}", lambda: replace(node))
     return node

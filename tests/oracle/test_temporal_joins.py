@@ -69,6 +69,12 @@ def test_versions_of_an_upsert_table_with_deletions() -> None:
         mode=UPSERT,
         key=("cur",),
     )
+    # the same table read for what it is now does not take versions away
+    now = "SELECT CAST(NULL AS STRING), CAST(NULL AS INT), SUM(rate) FROM r"
+    both = f"SELECT t.k, t.v, r.rate FROM t JOIN r FOR SYSTEM_TIME AS OF t.ts ON t.k = r.cur UNION ALL {now}"
+    for step in (1, 2, 100):
+        assert (None, None, 12) in final(both, [T, rates], step=step)
+        assert len(final(both, [T, rates], step=step)) == 12
     for step in (1, 2, 100):
         found = final(
             "SELECT t.k, t.v, r.rate FROM t JOIN r FOR SYSTEM_TIME AS OF t.ts ON t.k = r.cur",
