@@ -236,3 +236,10 @@ def test_instants() -> None:
     sql = """SELECT * FROM e MATCH_RECOGNIZE (ORDER BY t MEASURES MATCH_ROWTIME(t) AS mt, A.t AS a
         PATTERN (A B) WITHIN INTERVAL '1' SECOND DEFINE B AS B.t > A.t)"""
     check(sql, source, *((rows[i + 1][1], rows[i][1]) for i in range(3)))
+
+
+def test_ways_to_the_same_place_differ_in_what_they_took() -> None:
+    """After two rows each of A and B may have taken both: only one of the four ways lets C follow."""
+    sql = matched("""MEASURES COUNT(A.*) AS a, COUNT(B.*) AS b, FIRST(B.price) AS f AFTER MATCH SKIP PAST LAST ROW
+        PATTERN ((A | B)+ C) DEFINE A AS A.price < 9, B AS B.price < 9, C AS C.price = 9 AND SUM(B.price) = 4""")
+    check(sql, ticker(1, 2, 3, 9), ("ACME", 1, 2, 1))
