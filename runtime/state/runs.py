@@ -119,12 +119,12 @@ def merge(name: int, runs: Sequence[Run], older: Sequence[Run], horizon: int | N
     """
     joined = concat(name, runs)
     order = np.argsort(joined.hashes, kind="stable")  # merges sorted stretches, does not sort anew
+    if horizon is not None and joined.times is not None:
+        order = order[joined.times[order] > horizon]  # first: what has expired cancels nothing
     weights = None
-    if any(run.retracts for run in runs):
+    if len(order) and any(run.retracts for run in runs):
         weights = _cancelled(joined, order, older)
         order = order[weights[order] != 0]
-    if horizon is not None and joined.times is not None:
-        order = order[joined.times[order] > horizon]
     if weights is not None:
         joined = Run(name, joined.hashes, joined.rows, weights, joined.seq, joined.times)
     return joined.take(name, order)
