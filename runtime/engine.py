@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -190,7 +190,7 @@ class Engine:
             self._connection.execute(f"SET VARIABLE now = TIMESTAMPTZ '{text}'")
 
     @contextmanager
-    def without_shared_expressions(self) -> Iterator[None]:
+    def without_shared_expressions(self) -> Generator[None]:
         """Queries run inside compute equal expressions apart.
 
         Else DuckDB computes what occurs twice beforehand, outside of the TRY around it, and fails.
