@@ -10,7 +10,7 @@ of arrival. Late rows and rows with a NULL time are counted and dropped.
 
 State: the rows that wait; per partition the rows that later frames read: of the last ``history_ms``, or the
 last ``history_rows`` of them, or all where a frame has no bound and its function no running value. Where it
-has one, only that value.
+has one, only that value. What no length of time bounds is freed by time to live, since the partition's last row.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
 from ..state.scalars import Scalars
 from ..state.slot_column import SlotColumn
+from ..state.ttl import KeyedTtl
 from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
 from .changes import first_of_each, spread
 from .on_time import on_time, times_ms
@@ -80,11 +81,11 @@ class _Over(Operator):
             rows, times = self._due(rows, self.config.time, time.watermark_before, until)
         out = None
         if rows is not None and rows.num_rows:
-            out = ChangelogBatch(self._evaluate(self._numbered(rows), times, until))
+            out = ChangelogBatch(self._evaluate(self._numbered(rows), times, until, time.now_ms))
         self._expire(until)
         return out
 
-    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int) -> pa.RecordBatch:
+    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int, now_ms: int) -> pa.RecordBatch:
         raise NotImplementedError
 
     def _expire(self, until: int) -> None:
@@ -120,16 +121,22 @@ class OverByTime(_Over):
         self._values = ctx.engine.fragment(c.sql, {"input": self._input}, c.output, c.what)
         self._by_time = c.history_ms is not None and c.history_rows is None
         self._history = ctx.state("history", RunStore(self._held, c.keys, timed=self._by_time))
+        types, ttl = [c.rows.field(k).type for k in c.keys], None if self._by_time else ctx.ttl_ms()
+        self._ttl = KeyedTtl(self._history, None if ttl is None else ctx.state("keys", KeyIndex(types, ttl)))
+
+    def expire(self, now_ms: int) -> int:
+        return self._ttl.expire(now_ms)
 
     def _expire(self, until: int) -> None:
         if self._by_time:
             self._history.drop_until(until - (self.config.history_ms or 0))
 
-    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int) -> pa.RecordBatch:
+    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int, now_ms: int) -> pa.RecordBatch:
         keys = [due.column(k) for k in self.config.keys]
         hashes = hash_columns(keys, due.num_rows)
         first, groups = first_of_each(keys, due.num_rows)
         probed = hashes[first], [k.take(pa.array(first)) for k in keys]
+        self._ttl.touch(*probed, now_ms)
         held = self._history.probe(*probed, consolidate=True)
         rows = pa.concat_batches([held.rows, due])
         groups = np.concatenate([held.probe_index, groups])
@@ -177,14 +184,20 @@ class OverRunning(_Over):
         carried = [pa.field(f"h{n}", f.type) for n, f in enumerate(list(c.output)[len(c.rows) :])]
         self._input = pa.schema([*head, *self._held, *carried])
         self._values = ctx.engine.fragment(c.sql, {"input": self._input}, c.output, c.what)
-        self._index = ctx.state("keys", KeyIndex([c.rows.field(k).type for k in c.keys]))
+        self._index = ctx.state("keys", KeyIndex([c.rows.field(k).type for k in c.keys], ctx.ttl_ms()))
         self._carried = [ctx.state(f.name, SlotColumn(f.type)) for f in carried]
 
-    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int) -> pa.RecordBatch:
+    def expire(self, now_ms: int) -> int:
+        slots = self._index.expire(now_ms)
+        for column in self._carried if len(slots) else []:
+            column.clear(slots)
+        return len(slots)
+
+    def _evaluate(self, due: pa.RecordBatch, times: I64, until: int, now_ms: int) -> pa.RecordBatch:
         keys = [due.column(k) for k in self.config.keys]
         first, groups = first_of_each(keys, due.num_rows)
         keys = [k.take(pa.array(first)) for k in keys]
-        slots, new = self._index.lookup_or_insert(hash_columns(keys, len(first)), keys)
+        slots, new = self._index.lookup_or_insert(hash_columns(keys, len(first)), keys, now_ms)
         known = np.flatnonzero(~new)
         before = [pa.array(known), pa.array(np.zeros(len(known), np.int64))]
         before += [pa.nulls(len(known), f.type) for f in self._held]

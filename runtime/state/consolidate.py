@@ -12,9 +12,6 @@ from .equality import rows_equal_at
 from .hashing import hash_columns
 from .key_index import KeyIndex
 
-# Up to here a sort packs the row number into the low bits of the hash.
-_PACKED_ROWS = 1 << 18
-
 
 def group_ids(columns: Sequence[pa.Array], num_rows: int) -> I64:
     """A number per row, equal exactly for rows that fall into one SQL group; it means nothing else."""
@@ -35,20 +32,37 @@ def group_ids(columns: Sequence[pa.Array], num_rows: int) -> I64:
 def sort_order(hashes: U64) -> I64:
     """The order that sorts the hashes, equal ones staying in place.
 
-    A plain sort is much faster than a stable argsort, so a batch is sorted with the row number in the low
-    bits; that orders well-spread hashes, and is checked.
+    A plain sort is more than ten times as fast as a stable argsort, so hashes are sorted with the row number in the low
+    bits; those that differ only there, few where hashes are well spread, are then sorted by themselves.
     """
     n = len(hashes)
-    if n <= _PACKED_ROWS:
-        bits = np.uint64(max(1, (n - 1).bit_length()))
-        low = np.uint64((1 << int(bits)) - 1)
-        packed = (hashes & ~low) | np.arange(n, dtype=np.uint64)
-        packed.sort()
-        order = (packed & low).view(np.int64)
-        ordered = hashes[order]
-        if not (ordered[1:] < ordered[:-1]).any():
-            return order
-    return np.argsort(hashes, kind="stable")
+    bits = np.uint64(max(1, (n - 1).bit_length()))
+    low = np.uint64((1 << int(bits)) - 1)
+    packed = (hashes & ~low) | np.arange(n, dtype=np.uint64)
+    packed.sort()
+    order = (packed & low).view(np.int64)
+    ordered = hashes[order]
+    if (ordered[1:] < ordered[:-1]).any():
+        packed >>= bits
+        new = np.append(True, packed[1:] != packed[:-1])
+        mixed = np.logical_or.reduceat(
+            np.append(False, ~new[1:] & (ordered[1:] != ordered[:-1])), np.flatnonzero(new)
+        )
+        at = np.flatnonzero(mixed[np.cumsum(new) - 1])
+        rows = order[at]
+        order[at] = rows[np.lexsort((rows, ordered[at]))]
+    return order
+
+
+def _group_order(groups: I64) -> I64:
+    """The order that sorts small numbers that are not negative, equal ones staying in place."""
+    bits = max(1, (len(groups) - 1).bit_length())
+    if int(groups.max(initial=0)).bit_length() + bits > 63:
+        return np.argsort(groups, kind="stable")
+    packed = (groups << bits) | np.arange(len(groups))
+    packed.sort()
+    order: I64 = packed & ((1 << bits) - 1)
+    return order
 
 
 def cancel(groups: I64, weights: I64, seq: I64) -> I64:
@@ -59,7 +73,7 @@ def cancel(groups: I64, weights: I64, seq: I64) -> I64:
     """
     if not len(weights):
         return weights
-    order = np.argsort(groups, kind="stable")
+    order = _group_order(groups)
     ordered, arrival = groups.take(order), seq.take(order)
     same = ordered[1:] == ordered[:-1]
     if (same & (arrival[1:] < arrival[:-1])).any():  # rare: rows mostly come in order of seq

@@ -140,6 +140,8 @@ def _cancelled(joined: Run, order: I64, older: Sequence[Run]) -> I64:
     sizes = np.diff(np.append(starts, len(hashes)))
     rows = order[np.repeat(touched, sizes)]
     weights = joined.weights.copy()
+    if len(rows) == len(joined):  # no need to gather them
+        return cancel(group_ids(joined.rows.columns, len(rows)), weights, joined.seq)
     if len(rows):
         groups = group_ids(joined.rows.take(pa.array(rows)).columns, len(rows))
         weights[rows] = cancel(groups, weights[rows], joined.seq[rows])

@@ -218,6 +218,31 @@ def test_set_operations_forget_rows(restored: bool) -> None:
         assert h.take() == ["+I a"]
 
 
+@pytest.mark.parametrize(
+    ("frame", "value"),
+    [
+        ("ORDER BY p ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", "SUM(v)"),
+        ("ORDER BY p ROWS BETWEEN 5 PRECEDING AND CURRENT ROW", "SUM(v)"),
+        ("ORDER BY p ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", "MAX(v) + 0 * COUNT(DISTINCT v)"),
+        ("ORDER BY v DESC", "SUM(v)"),
+    ],
+)
+def test_window_functions_without_a_length_of_time(frame: str, value: str, restored: bool) -> None:
+    sql = f"SELECT k, v, {value.replace(')', f') OVER (PARTITION BY k {frame})')} AS s FROM t"
+    with with_ttl(sql, restored, t=APPEND) as h:
+        h.push("+I a 9\n+I b 9")
+        h.advance_time(HOUR // 2)
+        h.push("+I b 8")
+        h.take()
+        h.advance_time(HOUR // 2)
+        h.push("+I a 1\n+I b 7")
+        found = h.take()
+        assert "+I a 1 1" in found
+        assert "+I b 7 7" not in found
+        h.advance_time(HOUR)
+        assert not any(name.endswith(".keys") for name in h.state_rows())
+
+
 def test_windows_have_no_time_to_live(restored: bool) -> None:
     sql = """SELECT window_start, k, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(t), INTERVAL '1' MINUTE))
              GROUP BY window_start, window_end, k"""
