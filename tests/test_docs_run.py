@@ -32,6 +32,7 @@ PAGES = (
     "docs/over.md",
     "docs/match_recognize.md",
     "docs/time.md",
+    "docs/state.md",
     "docs/jobs.md",
     "docs/python.md",
     "docs/testing.md",
