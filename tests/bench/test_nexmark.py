@@ -1,4 +1,4 @@
-"""Nexmark q0 to q23 as streams beside batch DuckDB on the same rows, in the same run: events a second, and the ratio."""
+"""Nexmark q0 to q23 as streams beside batch DuckDB on the same rows in the same run: events a second, their ratio."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def canonical(value: object) -> str:
             return value.replace("\n", "\\n")
         case tuple():
             return "(" + ", ".join(canonical(v) for v in value) + ")"
-        case _ if hasattr(value, "_values"):
-            return "(" + ", ".join(canonical(v) for v in value._values) + ")"
+        case _ if (parts := getattr(value, "_values", None)) is not None:  # a Row of PyFlink
+            return "(" + ", ".join(canonical(v) for v in parts) + ")"
         case _:
             return str(value)

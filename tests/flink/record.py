@@ -3,7 +3,7 @@
 Run it in an environment of its own, which has PyFlink and a Java runtime and not streamsql::
 
     python -m venv .flink && .flink/bin/pip install apache-flink
-    .flink/bin/python tests/flink/record.py
+    .flink/bin/python -m tests.flink.record
 
 Queries run one by one in Flink's mini-cluster with parallelism 1, so that a query over one table has one
 changelog. What Flink refuses is stored as its error.
@@ -15,8 +15,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cases import HERE, Case, canonical, queries, scalars, tables
-from pyflink.table import EnvironmentSettings, TableEnvironment
+from pyflink.table import (  # pyright: ignore[reportMissingImports]
+    EnvironmentSettings,
+    TableEnvironment,
+)
+
+from tests.flink.cases import HERE, Case, canonical, queries, scalars, tables
 
 SETTINGS = {"parallelism.default": "1", "table.local-time-zone": "Europe/Paris"}
 KINDS = {"INSERT": "+I", "UPDATE_BEFORE": "-U", "UPDATE_AFTER": "+U", "DELETE": "-D"}
@@ -108,7 +112,7 @@ def record_queries(env: TableEnvironment) -> None:
 def record_all_scalars(env: TableEnvironment) -> None:
     """``expected/scalars.txt``."""
     found = scalars()
-    lines = []
+    lines: list[str] = []
     for start in range(0, len(found), SCALARS_A_QUERY):
         lines += record_scalars(env, found[start : start + SCALARS_A_QUERY])
         print(start, flush=True)

@@ -119,7 +119,7 @@ def reads_once(case: Case) -> bool:
     return len(re.findall(r"\b(orders|payments|customers|rates|changes|ticks|versions)\b", case.sql)) == 1
 
 
-@pytest.mark.parametrize("case", list(filter(reads_once, queries())), ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [c for c in queries() if reads_once(c)], ids=lambda c: c.name)
 def test_changelog(env: TableEnvironment, case: Case) -> None:
     """With mini-batch off, every intermediate change is Flink's."""
     env.execute_sql("SET 'table.exec.mini-batch.enabled' = 'false'")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from streamsql.runtime import build_groups, build_windows
+from streamsql.runtime.operators.slot_merge import SlotMerge
 from tests.harness import Harness, Table, harness
 
 COLUMNS = {
@@ -134,7 +135,7 @@ def test_windows_by_slot(
     """Slices that add themselves to the keys' places, against slices that DuckDB merges."""
     sql = f"SELECT window_end{keys}, {SUMS} FROM {WINDOW.replace('HOP', kind)}{keys}"
     tables = CHANGELOG if updating else INSERTS
-    with twins(monkeypatch, sql, tables, build_windows.SlotMerge, "takes", False) as (special, generic):
+    with twins(monkeypatch, sql, tables, SlotMerge, "takes", False) as (special, generic):
         assert special.operator("WindowAggregate").config.slot_sql is not None
         assert generic.operator("WindowAggregate").config.slot_sql is None
         for n, text in enumerate(steps(seed, updating=updating)):
