@@ -16,10 +16,11 @@ from .bind_changelog import ARGUMENTS as CHANGELOG_FUNCTIONS
 from .bind_changelog import bind_changelog
 from .bind_lateral import bind_lateral
 from .bind_match import bind_match
+from .bind_on import bind_plain, filter_joined, filter_optional, split_on
 from .bind_table import is_proctime
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
 from .dialect.nodes import MatchedTable
-from .expressions import Expr, InputRef, Literal
+from .expressions import Expr, InputRef, Literal, input_refs, shift, transform
 from .functions import conjunction, equals
 from .join_kinds import settled
 from .logical import Join, LogicalNode, Unnest, Values
@@ -145,24 +146,34 @@ def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
         return _lateral(binder, join.this, left, outer=outer)
     version = join.this.args.get("version") if isinstance(join.this, exp.Table) else None
     right = _source(binder, join.this if version is None else _unversioned(join.this), left)
+    plain, nested = split_on(join.args.get("on"))
+    if nested and side:
+        left, right = filter_optional(binder, left, right, side, nested, version is not None)
     scope = left[1].joined(right[1])
     names = [c.name for c in join.args.get("using") or []]
     if (join.args.get("method") or "").upper() == "NATURAL":
         names = [n for n in left[1].schema.names if n in right[1].schema.names]
     condition: Expr | None = None
-    if names:
-        condition, scope = _using(binder, left[1], right[1], names, join)
+    pairs = _using(binder, left[1], right[1], names, join)
+    if pairs:
+        condition = conjunction([equals(a, b) for _, a, b in pairs])
+    elif nested:
+        condition = bind_plain(binder, scope, plain)
     elif join.args.get("on") is not None:
         condition = binder.condition(scope, join.args["on"], "ON")
     join_kind = side or ("CROSS" if condition is None else "INNER")
-    if kind == "CROSS" and condition is not None:
+    if kind == "CROSS" and join.args.get("on") is not None:
         raise binder.error(join, "CROSS JOIN takes no ON condition")
     fields = _join_fields(left[0].schema, right[0].schema, join_kind)
     position = binder.position(join)
-    node = Join(Schema(fields), join_kind, left[0], right[0], condition, position=position)
+    made = Join(Schema(fields), join_kind, left[0], right[0], condition, position=position)
+    node: LogicalNode = made
     if version is not None:
-        node = _temporal(binder, node, left, version.expression, join.this)
-    return node, _with_schema(scope, node.schema)
+        node = _temporal(binder, made, left, version.expression, join.this)
+    scope = _with_schema(scope, node.schema)
+    if nested and not side:
+        node = filter_joined(binder, node, scope, nested)
+    return node, _merged(binder, scope, pairs, join_kind, join) if pairs else scope
 
 
 def _unversioned(table: exp.Table) -> exp.Table:
@@ -201,18 +212,40 @@ def _temporal(binder: QueryBinder, node: Join, left: Bound, time: exp.Expr, tabl
 
 def _using(
     binder: QueryBinder, left: Scope, right: Scope, names: Sequence[str], join: exp.Join
-) -> tuple[Expr, Scope]:
-    joined = left.joined(right)
+) -> list[tuple[str, Expr, Expr]]:
+    """The columns that USING names: of the left rows and of the right ones, over the joined row."""
     width = len(left.schema)
-    conditions: list[Expr] = []
-    hidden: set[int] = set()
+    pairs: list[tuple[str, Expr, Expr]] = []
     for name in names:
         a, b = left.resolve([name]), right.resolve([name])
-        if not isinstance(a, InputRef) or not isinstance(b, InputRef):
-            raise binder.error(join, f"USING ({name}): both sides need a column '{name}'")
-        conditions.append(equals(a, replace(b, index=b.index + width)))
-        hidden.add(b.index + width)
-    return conjunction(conditions), Scope(joined.relations, joined.hidden | hidden)
+        if a is None or b is None:
+            side = "left" if a is None else "right"
+            raise binder.error(
+                next((c for c in join.args.get("using") or [] if c.name == name), join),
+                f"USING ({name}): the {side} side has no column '{name}'",
+                f"its columns are {', '.join((left if a is None else right).schema.names)}",
+            )
+        pairs.append((name, a, shift(b, width)))
+    return pairs
+
+
+def _merged(
+    binder: QueryBinder, scope: Scope, pairs: Sequence[tuple[str, Expr, Expr]], kind: str, join: exp.Join
+) -> Scope:
+    """The scope in which each column of USING is one: that of the side whose rows are all there, or of either."""
+    merged: list[tuple[str, Expr]] = []
+    for name, *sides in pairs:
+        a, b = (_retyped(e, scope.schema) for e in sides)
+        either = binder.expressions(scope).named("COALESCE", (a, b), join) if kind == "FULL" else a
+        merged.append((name, b if kind == "RIGHT" else either))
+    names = {name for name, _ in merged}
+    hidden = {i for _, *sides in pairs for e in sides for i in input_refs(e)}
+    others = [(name, e) for name, e in scope.merged if name not in names]
+    return replace(scope, hidden=scope.hidden | hidden, merged=(*merged, *others))
+
+
+def _retyped(e: Expr, schema: Schema) -> Expr:
+    return transform(e, lambda x: replace(x, type=schema[x.index].type) if isinstance(x, InputRef) else x)
 
 
 def _join_fields(left: Schema, right: Schema, kind: str) -> tuple[Field, ...]:
@@ -227,7 +260,8 @@ def _with_schema(scope: Scope, schema: Schema) -> Scope:
         Relation(r.alias, Schema(schema.fields[r.offset : r.offset + len(r.schema)]), r.offset, r.path)
         for r in scope.relations
     )
-    return Scope(relations, scope.hidden)
+    merged = tuple((name, _retyped(e, schema)) for name, e in scope.merged)
+    return replace(scope, relations=relations, merged=merged)
 
 
 # -- UNNEST --------------------------------------------------------------------------------------------------------
@@ -297,6 +331,5 @@ def _unnest(
     name = alias.name if alias is not None and alias.this is not None else ""
     schema = Schema((*node.schema, *fields))
     made = Unnest(schema, node, expr, outer, ordinality)
-    return made, Scope(
-        (*scope.relations, Relation(name, Schema(tuple(fields)), len(node.schema))), scope.hidden
-    )
+    relation = Relation(name, Schema(tuple(fields)), len(node.schema))
+    return made, replace(scope, relations=(*scope.relations, relation))

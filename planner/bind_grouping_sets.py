@@ -22,7 +22,7 @@ from streamsql.schema import Field, Schema
 
 from .bind_nodes import project, refs
 from .expression_binder import ExpressionBinder
-from .expressions import AggregateCall, Call, Expr, InputRef, Literal
+from .expressions import AggregateCall, Call, Expr, InputRef, Literal, transform
 from .functions import FunctionRegistry, equals
 from .logical import Aggregate, Expand, LogicalNode, Union
 from .scope import Relation, Scope
@@ -68,7 +68,11 @@ def optional_scope(scope: Scope) -> Scope:
         fields = (replace(f, type=f.type.with_nullable(True)) for f in r.schema)
         return replace(r, schema=Schema(tuple(fields)))
 
-    return replace(scope, relations=tuple(optional(r) for r in scope.relations))
+    def optional_columns(e: Expr) -> Expr:
+        return replace(e, type=e.type.with_nullable(True)) if isinstance(e, InputRef) else e
+
+    merged = ((name, transform(e, optional_columns)) for name, e in scope.merged)
+    return replace(scope, relations=tuple(optional(r) for r in scope.relations), merged=tuple(merged))
 
 
 def grouping_sets(

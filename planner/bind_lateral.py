@@ -52,7 +52,7 @@ def bind_lateral(
     made = project(joined, [*refs(joined.schema)[: len(node.schema)], *values], [*node.schema.names, *shown])
     fields = Schema(made.schema.fields[len(node.schema) :])
     name = alias.name if alias is not None and alias.this is not None else ""
-    return made, Scope((*scope.relations, Relation(name, fields, len(node.schema))), scope.hidden)
+    return made, replace(scope, relations=(*scope.relations, Relation(name, fields, len(node.schema))))
 
 
 def _joined(

@@ -119,7 +119,7 @@ def bind_where(binder: QueryBinder, source: LogicalNode, scope: Scope, condition
     expressions = WhereExpressions(binder, scope, subqueries)
     width = len(source.schema)
     plain: list[Expr] = []
-    for part in _conjuncts(condition):
+    for part in conjuncts(condition):
         if _is_subquery(part):
             sub = bind_subquery(binder, expressions, part)
             source, operands = subqueries.place(source, sub.operands, lambda e: e)
@@ -202,11 +202,12 @@ def _any_columns(plan: LogicalNode) -> LogicalNode:
                 return plan
 
 
-def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
+def conjuncts(node: exp.Expr) -> list[exp.Expr]:
+    """The conditions that AND joins, without parentheses around them."""
     while isinstance(node, exp.Paren) and not isinstance(node.this, exp.Query):
         node = node.this
     if isinstance(node, exp.And):
-        return [c for part in node.flatten() for c in _conjuncts(part)]
+        return [c for part in node.flatten() for c in conjuncts(part)]
     return [node]
 
 

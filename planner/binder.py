@@ -227,7 +227,10 @@ class QueryBinder:
         having = select.args.get("having")
         conditions = [self.boolean(bind(having.this), having.this, "HAVING")] if having is not None else []
         qualify = select.args.get("qualify")
-        late = [self.boolean(bind(qualify.this), qualify.this, "QUALIFY")] if qualify is not None else []
+        late: list[Expr] = []
+        if qualify is not None:
+            named = _with_aliases(qualify.this, items, scope)
+            late = [self.boolean(bind(named), qualify.this, "QUALIFY")]
         names = self._names(items, exprs)
         order = self._order_keys(select, names, exprs, bind)
         node = source
@@ -437,6 +440,25 @@ class QueryBinder:
         return Values(
             schema, tuple(tuple(cast(e, t) for e, t in zip(row, types, strict=True)) for row in rows)
         )
+
+
+def _with_aliases(
+    node: exp.Expr, items: Sequence[tuple[str | None, exp.Expr | Expr]], scope: Scope
+) -> exp.Expr:
+    """The condition with what it names of the select list written out; a column of FROM comes first."""
+    named = {name: item for name, item in items if name is not None and isinstance(item, exp.Expr)}
+
+    def write_out(e: exp.Expr) -> exp.Expr:
+        if (
+            isinstance(e, exp.Column)
+            and len(e.parts) == 1
+            and e.name in named
+            and scope.resolve([e.name]) is None
+        ):
+            return exp.Paren(this=named[e.name].copy())
+        return e
+
+    return node.copy().transform(write_out)
 
 
 def _is_stateful(node: LogicalNode) -> bool:

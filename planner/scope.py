@@ -9,7 +9,7 @@ from streamsql.datatypes import Root
 from streamsql.errors import UnsupportedError, ValidationError
 from streamsql.schema import Schema
 
-from .expressions import Expr, FieldAccess, InputRef, OuterRef, transform
+from .expressions import Expr, FieldAccess, InputRef, OuterRef, shift, transform
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,14 @@ class Relation:
 class Scope:
     """The relations visible, in order. ``hidden``: columns merged away by USING, still reachable by alias.
 
+    ``merged``: what the columns of USING are by their bare names; ``*`` begins with them.
     ``outer``: names of the query around a sub-query, for those that are not here.
     """
 
     relations: tuple[Relation, ...]
     hidden: frozenset[int] = frozenset()
     outer: Scope | None = None
+    merged: tuple[tuple[str, Expr], ...] = ()
 
     @property
     def schema(self) -> Schema:
@@ -56,8 +58,8 @@ class Scope:
                 return descend(found[0], fields)
         return None if self.outer is None else _from_outside(self.outer.resolve(parts, node), parts)
 
-    def _columns(self, qualifier: Sequence[str], column: str) -> list[InputRef]:
-        found = []
+    def _columns(self, qualifier: Sequence[str], column: str) -> list[Expr]:
+        found = [] if qualifier else [e for name, e in self.merged if name == column]
         for r in self.relations:
             if qualifier and not r.matches(qualifier):
                 continue
@@ -86,12 +88,13 @@ class Scope:
         names += [r.alias for r in self.relations if r.alias]
         return names if self.outer is None else [*names, *self.outer.suggest()]
 
-    def star(self, qualifier: str | None = None) -> list[tuple[str, InputRef]] | None:
+    def star(self, qualifier: str | None = None) -> list[tuple[str, Expr]] | None:
         """The columns of ``*`` or ``alias.*``; None for an unknown alias."""
         relations = [r for r in self.relations if qualifier is None or r.alias == qualifier]
         if qualifier is not None and not relations:
             return None
-        return [
+        first = self.merged if qualifier is None else ()
+        return [*first] + [
             (f.name, InputRef(r.offset + i, f.name, f.type))
             for r in relations
             for i, f in enumerate(r.schema)
@@ -106,7 +109,12 @@ class Scope:
         """Both, the other's columns after these."""
         width = len(self.schema)
         moved = tuple(Relation(r.alias, r.schema, r.offset + width, r.path) for r in other.relations)
-        return Scope(self.relations + moved, self.hidden | {h + width for h in other.hidden})
+        merged = tuple((name, shift(e, width)) for name, e in other.merged)
+        return Scope(
+            self.relations + moved,
+            self.hidden | {h + width for h in other.hidden},
+            merged=self.merged + merged,
+        )
 
 
 def _from_outside(found: Expr | None, parts: Sequence[str]) -> Expr | None:

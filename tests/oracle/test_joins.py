@@ -8,7 +8,7 @@ import pytest
 from streamsql.testing.compare import difference
 
 from .data import CHANGES, EVENTS, OTHER, UPSERTS
-from .run import batch, restarted, run_every_way
+from .run import batch, restarted, run_every_way, session
 from .tables import RETRACT, Input, table
 
 KINDS = ("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
@@ -111,6 +111,10 @@ def test_against_plain_duckdb() -> None:
         "SELECT x.k, x.v, y.v FROM c AS x LEFT JOIN c AS y ON x.k = y.k AND x.v > y.v",
         "SELECT * FROM c JOIN b USING (k)",
         "SELECT * FROM c NATURAL JOIN b",
+        "SELECT * FROM c LEFT JOIN b USING (v, k)",
+        "SELECT k, p.id FROM c RIGHT JOIN p USING (k)",
+        "SELECT k, c.v, b.v FROM c FULL JOIN b USING (k) WHERE k IS NOT NULL",
+        "SELECT k, COUNT(*) AS n FROM c FULL JOIN b USING (k) FULL JOIN p USING (k) GROUP BY k",
         "SELECT c.k, b.v, p.id FROM c JOIN b ON c.k = b.k LEFT JOIN p ON p.k = b.k AND p.v > c.v",
         "SELECT c.k, b.v, p.id FROM c FULL JOIN b ON c.k = b.k FULL JOIN p ON p.k = c.k",
         "SELECT c.v, n FROM c JOIN (SELECT k, COUNT(*) AS n FROM b GROUP BY k) AS g ON c.k = g.k",
@@ -123,6 +127,18 @@ def test_against_plain_duckdb() -> None:
 )
 def test_forms(sql: str) -> None:
     run_every_way(sql, [CHANGES, CHANGING, UPSERTS], steps=(1, 4, 100), shuffles=())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_of_using_is_that_of_the_side_that_is_there(kind: str) -> None:
+    sql = f"SELECT k, c.v, b.v AS w FROM c {kind} b USING (k)"
+    plain = sql.replace("SELECT k", "SELECT COALESCE(c.k, b.k) AS k").replace("USING (k)", "ON c.k = b.k")
+    run_every_way(sql, [CHANGES, CHANGING], plain, steps=(1, 100), shuffles=())
+
+
+def test_using_puts_its_columns_first() -> None:
+    with session([CHANGES, CHANGING]) as env:
+        assert env.sql_query("SELECT * FROM c JOIN b USING (v, k)").schema.names[:2] == ["v", "k"]
 
 
 def test_a_changelog_with_a_key_updates_by_it() -> None:

@@ -50,6 +50,18 @@ def test_top_n(name: str) -> None:
     run_every_way(ranked(columns, rank, over, "t", condition, shown=shown), EVENTS, plain)
 
 
+ALIASED = {
+    "by an alias": "SELECT k, v, big, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v, big, s) AS rn FROM t QUALIFY rn <= 2",
+    "by two": "SELECT k, SUM(v) AS total, RANK() OVER (ORDER BY SUM(v)) AS rn FROM t GROUP BY k QUALIFY rn <= 3 AND total > 1",
+    "a column comes first": "SELECT k, -v AS v, big, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v, big, s) AS rn FROM t QUALIFY rn <= 2 AND v > 0",
+}
+
+
+@pytest.mark.parametrize("name", ALIASED)
+def test_qualify_names_columns_of_the_select_list(name: str) -> None:
+    run_every_way(ALIASED[name], EVENTS, steps=(3,), shuffles=())
+
+
 @pytest.mark.parametrize("step", [1, 4])
 @pytest.mark.parametrize("name", ["row number", "a range without the rank", "rank", "dense rank range"])
 def test_top_n_restarted(name: str, step: int) -> None:

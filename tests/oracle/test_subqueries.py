@@ -152,6 +152,21 @@ def test_composed(name: str) -> None:
     run_every_way(COMPOSED[name], [EVENTS, OTHER], steps=(3,), shuffles=())
 
 
+ON = {
+    "in": "SELECT c.k, p.v FROM c JOIN p ON c.k = p.k AND c.v IN (SELECT v FROM p)",
+    "of both sides": "SELECT c.k, p.v FROM c JOIN p ON c.k = p.k AND EXISTS (SELECT 1 FROM c AS d WHERE d.v = p.v AND d.k = c.k)",
+    "alone": "SELECT c.k, p.v FROM c JOIN p ON c.k IN (SELECT k FROM p)",
+    "before another join": "SELECT c.k, p.v, q.id FROM c JOIN p ON c.k = p.k AND c.v > (SELECT MIN(v) FROM p) LEFT JOIN p AS q ON q.k = c.k",
+    "of the optional side": "SELECT c.k, c.v, p.v AS w FROM c LEFT JOIN p ON c.k = p.k AND p.v NOT IN (SELECT v FROM c WHERE v > 3)",
+    "of the optional side, right": "SELECT c.k, c.v, p.v AS w FROM c RIGHT JOIN p ON c.k = p.k AND c.v < (SELECT MAX(v) FROM p)",
+}
+
+
+@pytest.mark.parametrize("name", ON)
+def test_in_on(name: str) -> None:
+    run_every_way(ON[name], [CHANGES, UPSERTS], ON[name], shuffles=())
+
+
 @pytest.mark.parametrize(
     "sql", ["SELECT k, (SELECT v FROM u) AS m FROM t", "SELECT (SELECT v FROM u WHERE u.k = t.k) AS m FROM t"]
 )
