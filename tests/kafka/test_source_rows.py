@@ -171,7 +171,7 @@ class TestRows:
         with started(source) as reading:
             for turn in range(10):
                 source.pause(frozenset({f"{name}-{turn % 2}"}))
-                reading.until(lambda: reading.poll(), timeout_s=5) if turn < 4 else reading.poll()
+                reading.until(lambda: reading.poll(), timeout_s=30) if turn < 4 else reading.poll()
                 time.sleep(0.05)
             source.pause(frozenset())
             reading.to_the_end()

@@ -105,8 +105,8 @@ WRONG = (
     ("ROW_NUMBER()", "ROW_NUMBER()", "ROW_NUMBER needs an OVER clause", None),
     ("SUM(price) OVER (ORDER BY ts)", None, "a window function (OVER) is not allowed here",
      "compute it in a sub-query"),
-    ("price > (SELECT 1)", None, "a sub-query as an expression (scalar) is not supported yet", None),
-    ("EXISTS (SELECT 1)", None, "a sub-query as an expression (exists) is not supported yet", None),
+    ("price > (SELECT 1)", None, "a sub-query is not supported here", None),
+    ("EXISTS (SELECT 1)", None, "a sub-query is not supported here", None),
     ("MULTISET[1]", None, "MULTISET[…] is not supported", "use ARRAY[…]"),
 )  # fmt: skip
 
