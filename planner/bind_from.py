@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from streamsql.datatypes import INT, Root
-from streamsql.errors import Position, UnsupportedError, ValidationError
+from streamsql.errors import Position, UnsupportedError, ValidationError, did_you_mean
 from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
 from .bind_changelog import ARGUMENTS as CHANGELOG_FUNCTIONS
@@ -45,6 +45,8 @@ def bind_from(binder: QueryBinder, source: exp.Expr, joins: Sequence[exp.Join]) 
 def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
     match source:
         case exp.Table() if isinstance(source.this, exp.Anonymous | exp.Dot):
+            if binder.context.functions.scalar(source.this.name) is not None:
+                return _uncorrelated(binder, source)
             return _aliased(binder, source, _table_function(binder, source), default="")
         case exp.Table():
             if source.args.get("version") is not None:
@@ -78,6 +80,16 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
             raise UnsupportedError(
                 f"{type(source).__name__} in FROM is not supported", position=binder.position(source)
             )
+
+
+def _uncorrelated(binder: QueryBinder, source: exp.Table) -> Bound:
+    """The rows of a table function of constants: it returns an array of rows."""
+    try:
+        return _unnest(binder, exp.Unnest(expressions=[source.this.copy()]), source, None, outer=False)
+    except ValidationError as e:
+        if e.message.startswith("unknown column"):
+            e.hint = "LATERAL TABLE(f(x)) reads columns of the tables before it"
+        raise
 
 
 def _aliased(
@@ -126,10 +138,12 @@ def _table_function(binder: QueryBinder, source: exp.Table) -> LogicalNode:
         return bind_window(binder, call, name)
     if name in CHANGELOG_FUNCTIONS:
         return bind_changelog(binder, call, name)
-    raise UnsupportedError(
-        f"the table function {name} is not supported", hint="window functions are TUMBLE, HOP, CUMULATE, SESSION",
-        position=binder.position(call),
-    )  # fmt: skip
+    known = [*WINDOW_FUNCTIONS, *CHANGELOG_FUNCTIONS]
+    raise binder.error(
+        call,
+        f"unknown table function {name}",
+        did_you_mean(name, known) or f"built in are {', '.join(known)}; others are made with udtf in Python",
+    )
 
 
 # -- joins ---------------------------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ JOIN_HINTS = ("BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP")
 
 _ELSEWHERE = {"OPTIONS": "it stands after a table's name: FROM t /*+ OPTIONS('key'='value') */"}
 
+_NO_EFFECT = "leave it out: the answer is the same without it"
+
 
 class SelectHints:
     """The hints of one SELECT. Raises UnsupportedError for one that would have an effect in Flink and has none here."""
@@ -59,7 +61,7 @@ class SelectHints:
             return
         joins = self._select.args.get("joins") or []
         if name not in JOIN_HINTS or not joins:
-            reason = _ELSEWHERE.get(name, "leave it out")
+            reason = _ELSEWHERE.get(name, "leave it out" if name in JOIN_HINTS else _NO_EFFECT)
             raise UnsupportedError(f"the hint {name} is not supported", hint=reason, position=position)
         tables = [source.this.alias_or_name for source in (self._select.args["from_"], *joins)]
         unknown = next((t.name for t in call.expressions if t.name not in tables), None)

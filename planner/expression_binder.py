@@ -23,6 +23,7 @@ from .functions.coercion import as_type, short
 from .functions.registry import FunctionRegistry
 from .functions.signatures import Signature
 from .parsing import position_of
+from .scope import Scope
 from .typing import data_type, interval_literal
 
 _CHECK_CONTEXT = CompileContext(watermark_sql=lambda column: column)
@@ -214,7 +215,13 @@ class ExpressionBinder:
             owner = self.scope.resolve(parts[:n], node)
             if owner is not None:
                 return self.field(owner, parts[n], node)
-        raise self.error(node, f"unknown column '{'.'.join(parts)}'", hint=self._column_hint(parts))
+        message = f"unknown column '{'.'.join(parts)}'"
+        if len(parts) > 1 and isinstance(self.scope, Scope):
+            tables = [r.alias for r in self.scope.relations if r.alias]
+            if not any(r.matches(parts[:-1]) for r in self.scope.relations) and parts[0] not in tables:
+                hint = did_you_mean(parts[0], tables) or (f"tables: {', '.join(tables)}" if tables else None)
+                raise self.error(node, f"{message}: no table of FROM is named '{parts[0]}'", hint=hint)
+        raise self.error(node, message, hint=self._column_hint(parts))
 
     def _column_hint(self, parts: list[str]) -> str | None:
         names = [n for n in self.scope.suggest() if n not in parts]

@@ -84,7 +84,12 @@ class Scope:
 
     def suggest(self) -> list[str]:
         """Every name one could have meant."""
-        names = [f.name for r in self.relations for f in r.schema]
+        names = [
+            f.name
+            for r in self.relations
+            for i, f in enumerate(r.schema)
+            if r.alias or r.offset + i not in self.hidden
+        ]
         names += [r.alias for r in self.relations if r.alias]
         return names if self.outer is None else [*names, *self.outer.suggest()]
 

@@ -129,7 +129,7 @@ class Fragment:
         present = {n: b for n, b in batches.items() if b is not None and b.num_rows}
         reason = tidy_message(str(error))
         if len(present) != 1:
-            return DataError(f"{self._what}: {reason}")
+            return DataError(f"{self._what}: {reason}", hint=_remedy(reason))
         name, rows = next(iter(present.items()))
         while rows.num_rows > 1:
             half = rows.num_rows // 2
@@ -138,11 +138,11 @@ class Fragment:
             elif (found := self._error_of(name, rows.slice(half))) is not None:
                 rows, reason = rows.slice(half), found
             else:
-                return DataError(f"{self._what}: {reason}")
+                return DataError(f"{self._what}: {reason}", hint=_remedy(reason))
         values = ", ".join(repr(v) for v in rows.to_pylist()[0].values())
         return DataError(
             f"{self._what}: {reason}; input row ({values[:500]})",
-            hint=_remedy(reason),
+            hint=_remedy(reason) or "filter such rows out before",
         )
 
     def _error_of(self, name: str, rows: pa.RecordBatch) -> str | None:
@@ -233,7 +233,8 @@ class Engine:
         try:
             return self._connection.sql(sql).to_arrow_table()
         except duckdb.Error as e:
-            raise DataError(tidy_message(str(e))) from None
+            reason = tidy_message(str(e))
+            raise DataError(reason, hint=_remedy(reason)) from None
         finally:
             for name in tables:
                 self._connection.unregister(name)
@@ -262,17 +263,33 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
 def tidy_message(text: str) -> str:
     """DuckDB's message without its error class and its excerpt of generated SQL."""
     first = re.split(r"\n\s*\n|\nLINE ", text.strip())[0].replace("\n", " ")
+    for pattern in _CASTS:
+        if found := pattern.search(first):
+            type_ = found["type"]
+            return f"cannot cast '{found['value']}' to {_TYPES.get(type_, type_)}"
     if re.search(r"division by zero", first, re.IGNORECASE):
         return "division by zero"  # the rest names settings of DuckDB, which SET does not know
     return re.sub(r"^(?:[A-Z][A-Za-z ]* )?Error: ", "", first)
 
 
-def _remedy(reason: str) -> str:
+_CASTS = (
+    re.compile(
+        r"Could not convert string ['\"](?:not an? [a-z]+: )?(?P<value>.*)['\"] to (?P<type>\w+(\([\d, ]+\))?)"
+    ),
+    re.compile(r"\"not a (?P<type>\w+): (?P<value>.*)\", expected"),
+)
+_TYPES = {"INT8": "TINYINT", "INT16": "SMALLINT", "INT32": "INT", "INT64": "BIGINT", "BOOL": "BOOLEAN"}
+
+
+def _remedy(reason: str) -> str | None:
+    """What to do about an evaluation that failed; None where nothing is known."""
+    if "more than one row" in reason:
+        return "make it one value, as in SELECT MAX(x), or LIMIT 1"
     if reason == "division by zero":
         return "divide by NULLIF(divisor, 0), or filter such rows out before"
     if re.search(r"cast|convert", reason, re.IGNORECASE):
         return "use TRY_CAST, or filter such rows out before"
-    return "filter such rows out before"
+    return None
 
 
 def select(exprs: Sequence[str], source: str, where: str | None = None) -> str:

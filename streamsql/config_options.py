@@ -352,12 +352,17 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "joins with lookup tables, remote models and asynchronous functions are not built yet",
+        "a join FOR SYSTEM_TIME AS OF processing time reads the table in the job, not with a request a row",
         """
         table.exec.async-lookup.buffer-capacity int 100
         table.exec.async-lookup.key-ordered-enabled bool false
         table.exec.async-lookup.output-mode string ORDERED
         table.exec.async-lookup.timeout duration 3 min
+        """,
+    ),
+    (
+        "remote models and asynchronous functions are not built yet",
+        """
         table.exec.async-ml-predict.max-concurrent-operations int 10
         table.exec.async-ml-predict.output-mode string ORDERED
         table.exec.async-ml-predict.timeout duration 3 min
@@ -374,12 +379,22 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         table.exec.async-vector-search.max-concurrent-operations int 10
         table.exec.async-vector-search.output-mode string ORDERED
         table.exec.async-vector-search.timeout duration 3 min
+        """,
+    ),
+    (
+        "a join keeps the rows of its two sides; the answer is the same",
+        """
         table.exec.delta-join.cache-enabled bool true
         table.exec.delta-join.left.cache-size int 10000
         table.exec.delta-join.right.cache-size int 10000
-        table.exec.interval-join.min-cleanup-interval duration 0 ms
         table.optimizer.delta-join.strategy string AUTO
         table.optimizer.multi-join.enabled bool false
+        """,
+    ),
+    (
+        "rows of an interval join are freed as soon as the watermark allows",
+        """
+        table.exec.interval-join.min-cleanup-interval duration 0 ms
         """,
     ),
     (

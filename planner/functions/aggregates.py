@@ -192,7 +192,7 @@ def _json_array_agg(agg: BatchAggregate) -> str:
 
 
 def _single_value(agg: BatchAggregate) -> str:
-    error = f"CAST(error('SINGLE_VALUE: more than one row') AS {agg.type.duckdb})"
+    error = f"CAST(error('a sub-query that is used as a value has more than one row') AS {agg.type.duckdb})"
     return f"CASE WHEN count(*){agg.over()} > 1 THEN {error} ELSE first({agg.args[0]}){agg.over()} END"
 
 

@@ -34,6 +34,8 @@ BUILDERS = ("JSON_OBJECT", "JSON_ARRAY", "JSON")
 def to_json(sql: str, type_: DataType, *, raw: bool = False) -> str:
     """JSON text of a value, NULL for NULL. ``raw``: the text is JSON already."""
     match type_.root:
+        case Root.NULL:
+            return cast(sql, "VARCHAR")
         case Root.CHAR | Root.VARCHAR:
             return sql if raw else cast(f"to_json({sql})", "VARCHAR")
         case Root.BOOLEAN | Root.TINYINT | Root.SMALLINT | Root.INT | Root.BIGINT | Root.DECIMAL:

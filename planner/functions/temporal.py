@@ -70,7 +70,8 @@ def _watermark_type(args: Sequence[Expr]) -> DataType:
 def _watermark(inv: Invocation) -> str:
     if inv.ctx.watermark_sql is None:
         raise UnsupportedError(
-            "CURRENT_WATERMARK is not available here", hint="use it on a table with a watermark"
+            "CURRENT_WATERMARK is not supported",
+            hint="a window, an interval join or ORDER BY a time attribute waits for the watermark by itself",
         )
     return inv.ctx.watermark_sql(inv.args[0])
 
@@ -283,7 +284,7 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     _clock("LOCALTIMESTAMP", TIMESTAMP(3), "The wall-clock time in the session's zone. " + _NOW, False),
     _clock("PROCTIME", TIMESTAMP_LTZ(3), "The processing time; as a computed column a time attribute.", True),
     scalar("CURRENT_WATERMARK", CATEGORY, "(TIMESTAMP)", _watermark_type, _watermark,
-           "The current watermark of a rowtime column, NULL before the first.", nullable="always",
+           "Refused: what needs the watermark waits for it by itself.", nullable="always",
            deterministic=False, result_text="TIMESTAMP(3) or TIMESTAMP_LTZ(3), as the column"),
     scalar("EXTRACT", CATEGORY, "(POINT)", BIGINT(), _extract, "A part of a point in time, also EPOCH, DOW (Sunday "
            "is 1), ISODOW, DOY, ISOYEAR, DECADE, CENTURY, MILLENNIUM, MILLISECOND, MICROSECOND, NANOSECOND.",

@@ -75,3 +75,21 @@ def test_it_is_python_still() -> None:
 def test_what_is_refused(env: TableEnvironment, sql: str, message: str) -> None:
     with pytest.raises(StreamSqlError, match=message):
         env.execute_sql(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT * FROM TABLE(words('a bc'))", [("a", 1), ("bc", 2)]),
+        ("SELECT w FROM TABLE(words('a bc')) AS f (w, n) WHERE n > 1", [("bc",)]),
+        (f"SELECT n, w FROM {ROWS} JOIN TABLE(words('c d')) AS f (w, l) ON t.s = f.w", [(1, "c")]),
+    ],
+)
+def test_of_constants(env: TableEnvironment, sql: str, expected: list[tuple[object, ...]]) -> None:
+    assert rows(env, sql) == expected
+
+
+def test_columns_need_lateral(env: TableEnvironment) -> None:
+    with pytest.raises(StreamSqlError, match="unknown column 's'") as raised:
+        env.execute_sql(f"SELECT * FROM {ROWS}, TABLE(words(s)) AS f (w, l)")
+    assert raised.value.hint == "LATERAL TABLE(f(x)) reads columns of the tables before it"

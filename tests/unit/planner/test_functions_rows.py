@@ -216,7 +216,7 @@ def test_arrival_order_decides(duck: Evaluator) -> None:
 
 def test_single_value(duck: Evaluator) -> None:
     assert duck.aggregate("SINGLE_VALUE(i)", where="o = 2") == [2]
-    with pytest.raises(Exception, match="SINGLE_VALUE: more than one row"):
+    with pytest.raises(Exception, match="used as a value has more than one row"):
         duck.aggregate("SINGLE_VALUE(i)")
 
 

@@ -205,5 +205,5 @@ def test_a_condition_fails_only_on_rows_it_is_asked_for(restored: bool) -> None:
         h.push("+I x 1 1000\n+I 7 2 2000\n+I 8 2 3000\n+I y 3 4000", watermark=4000)
         assert h.take() == ["+I x 8 7"]
         h.push("+I 5 1 5000\n+I z 2 6000")
-        with pytest.raises(DataError, match="Could not convert string 'z' to INT32"):
+        with pytest.raises(DataError, match="cannot cast 'z' to INT"):
             h.watermark(6000)
