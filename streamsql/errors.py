@@ -21,6 +21,9 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+EXCERPT_WIDTH = 120
+"""Characters of a line that an error shows."""
+
 
 @dataclass(frozen=True)
 class Position:
@@ -39,12 +42,19 @@ class Position:
         return cls(sql, line, column, max(1, end - start + 1))
 
     def excerpt(self) -> str:
-        """The line concerned with a caret below it."""
+        """The line concerned with a caret below it; of a long line what is around the place."""
         lines = self.sql.split("\n")
         text = lines[self.line - 1].rstrip() if self.line <= len(lines) else ""
         prefix = f"line {self.line}: "
         column = min(self.column, len(text) + 1)
         width = max(1, min(self.length, len(text) - column + 1))
+        if len(text) > EXCERPT_WIDTH:
+            start = max(0, min(column - 1 - EXCERPT_WIDTH // 3, len(text) - EXCERPT_WIDTH))
+            end = start + EXCERPT_WIDTH
+            more = ("…" if start else "", "…" if end < len(text) else "")
+            width = min(width, end - column + 1)
+            column += len(more[0]) - start
+            text = more[0] + text[start:end] + more[1]
         return f"{prefix}{text}\n{' ' * (len(prefix) + column - 1)}{'^' * width}"
 
 
