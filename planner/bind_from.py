@@ -218,6 +218,7 @@ def _temporal(binder: QueryBinder, node: Join, left: Bound, time: exp.Expr, tabl
     made = TemporalJoin(
         node.schema, node.kind, node.left, node.right, node.condition,
         time=at.index if isinstance(at, InputRef) else None, event_time=kind == ROWTIME, table=name,
+        position=binder.position(table),
     )  # fmt: skip
     settled_node = settled(made)
     assert isinstance(settled_node, TemporalJoin)

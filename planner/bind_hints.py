@@ -16,6 +16,7 @@ from streamsql.errors import UnsupportedError, ValidationError
 from streamsql.options import parse_duration
 
 from .logical import Aggregate, Join, LogicalNode
+from .logical_joins import TemporalJoin
 from .scope import Relation, Scope
 from .state_ttl import StateTtl
 
@@ -107,7 +108,8 @@ class SelectHints:
         if not any(ttls):
             return replace(node, left=left, right=right)
         self._used = True
-        position = node.position or self._binder.position(self._found)
+        position = None if isinstance(node, TemporalJoin) else node.position
+        position = position or self._binder.position(self._found)
         return replace(node, left=left, right=right, ttls=ttls, position=position)
 
     def on_groups(self, node: LogicalNode, source: LogicalNode) -> LogicalNode:

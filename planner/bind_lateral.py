@@ -41,9 +41,15 @@ def bind_lateral(
         )
 
     def refuse(what: str) -> NoReturn:
+        hint = "write it as a join, or compare columns of what stands before it in its WHERE by ="
+        if what.startswith("ORDER BY"):
+            hint = (
+                "join with the first rows of each key: SELECT * FROM (SELECT *, ROW_NUMBER() OVER "
+                "(PARTITION BY k ORDER BY v) AS rn FROM t) WHERE rn <= 3"
+            )
         raise UnsupportedError(
             f"{what} is not supported in a LATERAL sub-query",
-            hint="write it as a join, or compare columns of what stands before it in its WHERE by =",
+            hint=hint,
             position=binder.position(lateral),
         )
 

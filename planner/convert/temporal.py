@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from streamsql.changelog import ChangelogMode
@@ -50,18 +51,31 @@ def _event_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
     right = history(c.convert(node.right), node.table, c)
     made = _made(node, c.convert(node.left), right, version)
     if right.upsert_key is None:
+        if declared := _declared_key(right):
+            raise _incomplete(node.table, declared)
         raise ValidationError(
             f"{node.table} is no versioned table: it has no key",
             hint="declare a PRIMARY KEY, or make a view of it that keeps the last row a key (ROW_NUMBER() … = 1)",
         )
     equal = {k for k, safe in zip(made.right_keys, made.null_safe, strict=True) if not safe}
     if not set(right.upsert_key) <= equal:
-        names = ", ".join(right.schema[k].name for k in right.upsert_key)
-        raise ValidationError(
-            f"the join with the versions of {node.table} must make its whole key ({names}) equal",
-            hint=f"add {names} to the ON condition",
-        )
+        raise _incomplete(node.table, [right.schema[k].name for k in right.upsert_key])
     return made
+
+
+def _declared_key(node: p.PhysicalNode) -> tuple[str, ...]:
+    """The primary key of the one table below, some of whose columns are not read."""
+    while len(node.inputs) == 1:
+        node = node.inputs[0]
+    return node.table.primary_key if isinstance(node, p.TableSourceScan) else ()
+
+
+def _incomplete(table: str, key: Sequence[str]) -> ValidationError:
+    names = ", ".join(key)
+    return ValidationError(
+        f"the join with the versions of {table} must make its whole key ({names}) equal",
+        hint=f"add {names} to the ON condition",
+    )
 
 
 def _made(

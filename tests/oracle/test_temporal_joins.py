@@ -188,6 +188,10 @@ def test_what_comes_out_of_a_lookup_join_keeps_its_event_time() -> None:
             "SELECT * FROM t JOIN r FOR SYSTEM_TIME AS OF t.ts ON t.v = r.rate",
             "must make its whole key (cur) equal",
         ),
+        (
+            "SELECT t.v FROM t JOIN r FOR SYSTEM_TIME AS OF t.ts ON t.v = r.rate",
+            "must make its whole key (cur) equal\nline 1",
+        ),
         ("SELECT * FROM t JOIN c FOR SYSTEM_TIME AS OF t.ts ON t.k = c.k", "it has no event time"),
         ("SELECT * FROM r JOIN t FOR SYSTEM_TIME AS OF r.since ON t.k = r.cur", "it has no key"),
         ("SELECT * FROM t FOR SYSTEM_TIME AS OF t.ts", "stands after JOIN"),
