@@ -108,6 +108,14 @@ class JobError(StreamSqlError):
     """A running job failed; ``__cause__`` holds the reason."""
 
 
+class FencedError(JobError):
+    """Another run of the same job has taken over; this one must not write any more."""
+
+
+class StateError(StreamSqlError):
+    """A checkpoint or savepoint that cannot be read, or does not fit the job that is to go on from it."""
+
+
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """A hint naming the closest candidates, or None where nothing is close.
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from streamsql.catalog.connectors import TableOptions
 from streamsql.catalog.table import TableDefinition
@@ -65,7 +67,8 @@ class SourceContext:
     metadata column. ``positions``: where to resume each split (empty at a first start). ``wake``: call it
     when rows are ready or an error happened, from any thread. ``now_ms``: the job's clock. ``time_zone``:
     the session's zone name. ``batch_rows_max``: rows per SourceBatch at most. ``bounded``: the job runs in
-    batch mode and the source must end.
+    batch mode and the source must end. ``memory``: what :meth:`Source.memory` gave at the checkpoint that is
+    resumed; empty at a first start.
     """
 
     table: TableDefinition
@@ -80,6 +83,7 @@ class SourceContext:
     batch_rows_max: int = 131_072
     bounded: bool = False
     job_name: str = ""
+    memory: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Source(ABC):
@@ -121,7 +125,11 @@ class Source(ABC):
         """Stop reading exactly these splits (watermark alignment); an empty set resumes all."""
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """What was read before these positions is written and acknowledged."""
+        """What was read before these positions is written and acknowledged. Any thread."""
+
+    def memory(self) -> Mapping[str, str]:
+        """What a resumed reader must know beside the positions (where a bounded read ends); kept in checkpoints."""
+        return {}
 
     def status(self) -> str | None:
         """A sentence when something is wrong but being retried (``broker … is away since 3 s``), else None."""
@@ -139,7 +147,9 @@ class SinkContext:
     ``schema``: the columns written, in order: physical columns, then writable metadata columns whose keys
     are in ``metadata`` (pairs of column name and key). ``upsert_key``: indexes of the table's primary key,
     or None. ``query_key``: indexes of the upsert key of the query (pairs −U/+U for display), or None.
-    ``upsert``: batches come in upsert mode.
+    ``upsert``: batches come in upsert mode. ``checkpointed``: the job takes checkpoints in mode EXACTLY_ONCE, so a
+    sink that can waits with what it shows until :meth:`Sink.commit`. ``transaction``: where all sinks with
+    ``sink.delivery-guarantee`` = ``exactly-once`` write. ``writer``: names this sink of this job, the same in every run.
     """
 
     table: TableDefinition
@@ -153,10 +163,66 @@ class SinkContext:
     time_zone: str = "UTC"
     job_name: str = ""
     wake: Callable[[], None] = lambda: None
+    checkpointed: bool = False
+    transaction: Transaction | None = None
+    writer: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a sink needs to commit the output up to a cut, also in another process: JSON values, and Arrow tables."""
+
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tables: Mapping[str, pa.Table] = field(default_factory=dict[str, pa.Table])
+
+
+class Transaction(ABC):
+    """The one outside commit that decides whether a checkpoint holds: it covers the output up to the cut.
+
+    A job has at most one. Order of calls: ``open``, then per checkpoint ``prepare`` (job's thread) and ``commit``
+    (checkpoint's thread, once the checkpoint is durable), then ``close``. Between ``prepare`` and ``commit`` sinks
+    already write into the next transaction.
+    """
+
+    @abstractmethod
+    def record(self) -> Mapping[str, Any]:
+        """JSON that a checkpoint keeps, so that a later process finds where the decision stands."""
+
+    @abstractmethod
+    def open(self, recorded: Mapping[str, Any] | None) -> tuple[int, str] | None:
+        """Fence every earlier run, abort what it left open, and read the decision.
+
+        ``recorded``: :meth:`record` of the newest checkpoint found. Returns number and run of the checkpoint that was
+        committed last, None where none is known. Waits for a broker that is away; raises ConnectorError for what
+        cannot be mended by waiting.
+        """
+
+    @abstractmethod
+    def prepare(self, checkpoint: int) -> None:
+        """The cut. All sinks have settled; what they write from now on belongs to the next checkpoint."""
+
+    @abstractmethod
+    def commit(self, checkpoint: int, run: str) -> None:
+        """Commit the output up to the cut of ``checkpoint`` and, in one with it, its number and ``run``.
+
+        Retries what can be retried. Raises FencedError where a newer run has taken over.
+        """
+
+    def status(self) -> str | None:
+        """A sentence when something is wrong but being retried, else None."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """Abort what is open and free handles; idempotent."""
 
 
 class Sink(ABC):
-    """Writes a table. ``write`` may buffer; ``flush`` returns when everything written is with the outside world."""
+    """Writes a table. ``write`` may buffer; ``flush`` returns when everything written is with the outside world.
+
+    With checkpoints: the driver calls ``settle`` until it is true, then ``prepare`` at the cut, and ``commit`` once the
+    checkpoint is durable. After a crash a new sink of the same table gets ``recover`` before ``start``.
+    """
 
     @abstractmethod
     def start(self) -> None: ...
@@ -177,6 +243,24 @@ class Sink(ABC):
         """Whether everything written so far is acknowledged, waiting up to ``timeout_s`` for it."""
         return True
 
+    def prepare(self, checkpoint: int) -> Prepared:
+        """The cut of a checkpoint: what was written belongs to it, what comes after does not. Job's thread; quick."""
+        return Prepared()
+
+    def commit(self, checkpoint: int, prepared: Prepared) -> None:
+        """The checkpoint is durable: show what ``prepare`` named. Checkpoint's thread.
+
+        Called again after a crash, by a sink of a later run: what was shown already stays as it is.
+        """
+
+    def recover(self, checkpoint: int, prepared: Prepared | None) -> None:
+        """The job goes on from ``checkpoint``: show what its ``prepare`` named, drop what earlier runs wrote after it.
+
+        ``prepared``: None where the job begins afresh (checkpoint 0), or the sink is new to it.
+        """
+        if prepared is not None:
+            self.commit(checkpoint, prepared)
+
     def on_watermark(self, watermark_ms: int) -> None:
         """Event time of what has been written reached ``watermark_ms``; called after the step's ``write``."""
 
@@ -186,5 +270,6 @@ class Sink(ABC):
 
 
 __all__ = [
-    "BadRecord", "DataError", "Position", "Sink", "SinkContext", "Source", "SourceBatch", "SourceContext",
+    "BadRecord", "DataError", "Position", "Prepared", "Sink", "SinkContext", "Source", "SourceBatch",
+    "SourceContext", "Transaction",
 ]  # fmt: skip

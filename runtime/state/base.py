@@ -14,6 +14,13 @@ A restored state goes on from the names it found, so such a file of a checkpoint
 may hold something else.
 """
 
+KEYED_PREFIX = "slots-"
+"""A snapshot table whose name begins so has one row a slot: columns ``slot`` (int64), ``live`` (bool), then values.
+
+:meth:`State.changes` gives only the rows of slots written since the last cut, ``live`` false where a slot was
+emptied; later rows replace earlier ones of the same slot. :meth:`State.restore` is given one row per live slot.
+"""
+
 
 class State(ABC):
     """One named piece of an operator's state.
@@ -27,6 +34,17 @@ class State(ABC):
 
         Immutable data is handed out by reference; only mutable arrays are copied.
         """
+
+    def track_changes(self) -> None:
+        """From now on remember what :meth:`changes` needs; called once, before the first step or restore."""
+
+    def changes(self) -> dict[str, pa.Table]:
+        """As :meth:`snapshot`, but tables named :data:`KEYED_PREFIX` hold what changed since the last call.
+
+        The first call after :meth:`track_changes` or :meth:`restore` gives everything, or everything that
+        differs from what was restored. Cost is proportional to the change.
+        """
+        return self.snapshot()
 
     @abstractmethod
     def restore(self, tables: Mapping[str, pa.Table]) -> None:
