@@ -149,7 +149,7 @@ class SinkContext:
     or None. ``query_key``: indexes of the upsert key of the query (pairs −U/+U for display), or None.
     ``upsert``: batches come in upsert mode. ``checkpointed``: the job takes checkpoints in mode EXACTLY_ONCE, so a
     sink that can waits with what it shows until :meth:`Sink.commit`. ``transaction``: where all sinks with
-    ``sink.delivery-guarantee`` = ``exactly-once`` write. ``writer``: names this sink of this job, the same in every run.
+    ``sink.delivery-guarantee`` = ``exactly-once`` write. ``writer``: names this sink of this job, the same every run.
     """
 
     table: TableDefinition
