@@ -214,7 +214,7 @@ class Transaction(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Abort what is open and free handles; idempotent."""
+        """Abort what is open and free handles; idempotent. Ends a :meth:`commit` that waits in another thread."""
 
 
 class Sink(ABC):
@@ -242,6 +242,12 @@ class Sink(ABC):
     def settle(self, timeout_s: float) -> bool:
         """Whether everything written so far is acknowledged, waiting up to ``timeout_s`` for it."""
         return True
+
+    @property
+    def wants_commit(self) -> bool:
+        """Whether a checkpoint would show something although nothing was written since the last (a file's time is
+        over)."""
+        return False
 
     def prepare(self, checkpoint: int) -> Prepared:
         """The cut of a checkpoint: what was written belongs to it, what comes after does not. Job's thread; quick."""
