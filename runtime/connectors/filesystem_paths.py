@@ -48,6 +48,14 @@ class Location:
     def join(self, *parts: str) -> str:
         return "/".join([self.path.rstrip("/"), *(p for p in parts if p)])
 
+    def exists(self, name: str) -> bool:
+        """Whether there is a file or directory of that name below. Raises ConnectorError."""
+        try:
+            (found,) = self.fs.get_file_info([self.join(name)])
+        except OSError as e:
+            raise ConnectorError(f"path '{self.join(name)}' cannot be looked at: {e}") from None
+        return found.type is not pafs.FileType.NotFound
+
 
 @dataclass(frozen=True)
 class FoundFile:

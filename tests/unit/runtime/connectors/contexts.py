@@ -40,6 +40,7 @@ def source_context(
     bounded: bool = False,
     batch_rows_max: int = 131_072,
     wake: Callable[[], None] = lambda: None,
+    memory: Mapping[str, str] | None = None,
 ) -> SourceContext:
     physical = [(c.name, c.type) for c in definition.physical_columns if c.type is not None]
     if columns is not None:
@@ -56,6 +57,7 @@ def source_context(
         now_ms=now_ms,
         batch_rows_max=batch_rows_max,
         bounded=bounded,
+        memory=memory or {},
     )
 
 
@@ -64,6 +66,9 @@ def sink_context(
     *,
     query_key: tuple[int, ...] | None = None,
     now_ms: Callable[[], int] = lambda: 1_700_000_000_000,
+    checkpointed: bool = False,
+    writer: str = "",
+    upsert: bool = False,
 ) -> SinkContext:
     columns = [(c.name, c.type) for c in definition.physical_columns if c.type is not None]
     return SinkContext(
@@ -73,8 +78,10 @@ def sink_context(
         metadata=[],
         upsert_key=None,
         query_key=query_key,
-        upsert=False,
+        upsert=upsert,
         now_ms=now_ms,
+        checkpointed=checkpointed,
+        writer=writer,
     )
 
 
