@@ -162,6 +162,7 @@ def _rows(f: Callable[..., Any], width: int) -> Callable[..., list[dict[str, Any
             made.append({f"f{i}": v for i, v in enumerate(values)})
         return made
 
+    call.__qualname__ = _origin(f)
     return call
 
 
@@ -217,7 +218,13 @@ def planner_function(definition: FunctionDefinition) -> FunctionDef:
         scalar.result_type,
         duckdb_name(definition),
         deterministic=scalar.deterministic,
+        origin=_origin(scalar.function),
     )
+
+
+def _origin(f: Callable[..., Any]) -> str:
+    """The qualified name of a function, or of the class of what is called like one."""
+    return str(getattr(f, "__qualname__", type(f).__qualname__))
 
 
 def duckdb_name(definition: FunctionDefinition) -> str:

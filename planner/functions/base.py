@@ -102,6 +102,7 @@ class FunctionDef:
     render: Callable[[Call], str] | None = None
     syntax: tuple[str, ...] = ()  # as documented, where a signature does not say it
     user_defined: bool = False
+    origin: str = ""  # where the code of a user's function is
 
     def usage(self) -> tuple[str, ...]:
         """The ways to write it, for documentation and error texts."""
@@ -174,6 +175,7 @@ class AggregateDef:
     deterministic: bool = True
     syntax: tuple[str, ...] = ()
     user_defined: bool = False
+    origin: str = ""  # where the code of a user's function is
 
     def usage(self) -> tuple[str, ...]:
         """The ways to write it, for documentation and error texts."""

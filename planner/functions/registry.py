@@ -208,7 +208,7 @@ _BUILT_IN: dict[str, FunctionDef] = {f.name: f for f in SCALARS}
 
 def user_scalar(
     name: str, parameters: Sequence[DataType], result: DataType, duckdb_name: str, *, deterministic: bool = True,
-    description: str = "",
+    description: str = "", origin: str = "",
 ) -> FunctionDef:  # fmt: skip
     """A user's scalar function with declared types: calls compile to a function registered in DuckDB.
 
@@ -228,7 +228,7 @@ def user_scalar(
     signature = Signature(("ANY",) * len(parameters), len(parameters), False, shown)
     return FunctionDef(
         name, "user-defined", (signature,), short(result), description,
-        infer=lambda args: result, coerce=coerce, deterministic=deterministic, user_defined=True,
+        infer=lambda args: result, coerce=coerce, deterministic=deterministic, user_defined=True, origin=origin,
         compile=lambda inv: f"{identifier(duckdb_name)}({', '.join(inv.args)})",
     )  # fmt: skip
 

@@ -101,13 +101,13 @@ def _prune(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[Logical
         case l.Over():
             return _prune_over(node, needed, wanted)
         case l.Sort():
-            below, moved = _prune(node.input, needed | _used(k.expr for k in node.keys), wanted)
+            below, moved = _narrowed(node.input, needed | _used(k.expr for k in node.keys), wanted)
             keys = tuple(replace(k, expr=remap(k.expr, moved)) for k in node.keys)
             return replace(node, schema=below.schema, input=below, keys=keys), moved
         case Expand():
             return _prune_expand(node, needed, wanted)
         case MatchRecognize():
-            below, moved = _prune(node.input, node.columns_read(), wanted)
+            below, moved = _narrowed(node.input, node.columns_read(), wanted)
             return node.over(below, moved), {i: i for i in range(len(node.schema))}
         case l.Join():
             return _prune_join(node, needed, wanted)
@@ -139,7 +139,8 @@ def _key_columns(node: Scan) -> set[int]:
 def _prune_window(node: WindowTable, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
     width = len(node.input.schema)
     inner = {i for i in needed if i < width} | {node.window.time_column, *node.window.partition}
-    below, moved = _prune(node.input, inner, wanted)
+    narrow = _narrowed if node.window.kind == "SESSION" else _prune
+    below, moved = narrow(node.input, inner, wanted)
     window = replace(
         node.window,
         time_column=moved[node.window.time_column],
@@ -179,7 +180,7 @@ def _prune_expand(node: Expand, needed: set[int], wanted: Wanted) -> tuple[Logic
 def _prune_over(node: l.Over, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
     width = len(node.input.schema)
     read = _used(e for c in node.calls for e in c.inputs)
-    below, moved = _prune(node.input, {i for i in needed if i < width} | read, wanted)
+    below, moved = _narrowed(node.input, {i for i in needed if i < width} | read, wanted)
     new_width = len(below.schema)
     calls = tuple(c.map_inputs(lambda e: remap(e, moved)) for c in node.calls)
     mapping = dict(moved) | {i: i - width + new_width for i in range(width, len(node.schema))}
@@ -202,7 +203,7 @@ def _prune_join(node: l.Join, needed: set[int], wanted: Wanted) -> tuple[Logical
 
 
 def _narrowed(node: LogicalNode, needed: set[int], wanted: Wanted) -> tuple[LogicalNode, Mapping]:
-    """The node yielding just the needed columns: what a join keeps, it keeps for long."""
+    """The node yielding just the needed columns: what keeps rows keeps them for long, whoever else reads them."""
     below, moved = _prune(node, needed, wanted)
     keep = sorted(moved[i] for i in needed) or [0]
     if len(keep) == len(below.schema):
