@@ -2,13 +2,18 @@
 
 ``env.from_arrow`` and ``env.create_in_process_table`` make them. Rows are held once, as the Arrow batches that were
 handed in; every reader keeps its own position (a count of rows), so a table can be read many times and from the middle.
+
+A job with checkpoints adds its rows when a checkpoint is durable. The table remembers how many rows of each run it has
+got, so that a checkpoint that is committed again, by whichever run, adds what is missing and nothing twice.
 """
 
 from __future__ import annotations
 
 import threading
+import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,10 +21,10 @@ import pyarrow as pa
 
 from streamsql.changelog import ChangelogBatch, Weights
 from streamsql.datatypes import from_arrow
-from streamsql.errors import ValidationError
+from streamsql.errors import ConnectorError, ValidationError
 from streamsql.schema import Field, Schema
 
-from .base import Sink, SinkContext, Source, SourceBatch, SourceContext
+from .base import Prepared, Sink, SinkContext, Source, SourceBatch, SourceContext
 
 _SPLIT = "rows"
 
@@ -38,6 +43,8 @@ class InProcessTable:
         self._rows = 0
         self._finished = False
         self._wakers: list[Callable[[], None]] = []
+        self._delivering = threading.Lock()
+        self._delivered: dict[str, int] = {}
 
     def append(self, data: Any, weights: Weights | None = None) -> None:
         """Add rows: Arrow, pandas, polars, or anything with ``__arrow_c_stream__``; columns are matched by name.
@@ -121,6 +128,21 @@ class InProcessTable:
             end = position + rows
             return ChangelogBatch.concat(taken), end, self._finished and end >= self._rows
 
+    def deliver(
+        self,
+        run: str,
+        first: int,
+        steps: Sequence[ChangelogBatch],
+        show: Callable[[ChangelogBatch], None],
+    ) -> None:
+        """``show`` the steps that ``run`` has not delivered yet. ``first``: how many rows of it lie before them."""
+        with self._delivering:
+            for step in steps:
+                if first >= self._delivered.get(run, 0):
+                    show(step)
+                    self._delivered[run] = first + step.num_rows
+                first += step.num_rows
+
     def open_source(self, context: SourceContext) -> Source:
         """A new reader for one scan of the table in one job."""
         return InProcessSource(context)
@@ -163,6 +185,12 @@ class InProcessSource(Source):
     def poll(self, max_rows: int) -> SourceBatch | None:
         if self._ended:
             return None
+        if self._table.finished and self._position > self._table.num_rows:
+            raise ConnectorError(
+                f"table {self._context.table.path} has {self._table.num_rows} rows, and {self._position} were read "
+                "from it before the job was resumed",
+                hint="give the table the rows it had, in their order",
+            )
         batch, self._position, self._ended = self._table.read(self._position, max_rows)
         if batch is None and not self._ended:
             return None
@@ -184,22 +212,86 @@ class InProcessSource(Source):
 
 
 class InProcessSink(Sink):
-    """Appends what it is given to the table's :class:`InProcessTable`, with weights."""
+    """Appends what it is given to the table's :class:`InProcessTable`, with weights; with checkpoints, at their commit.
+
+    A checkpoint keeps the rows, so that a run in another process can append them.
+    """
 
     def __init__(self, context: SinkContext) -> None:
         self._table: InProcessTable = context.table.data
+        self._schema = context.schema.arrow
+        self._checkpointed = context.checkpointed
+        self._run = uuid.uuid4().hex
+        self._lock = threading.Lock()
+        self._held: list[ChangelogBatch] = []
+        self._first = 0
 
     def start(self) -> None:
         """Nothing to open."""
 
     def write(self, batch: ChangelogBatch) -> None:
+        if not self._checkpointed:
+            self.show(batch)
+        elif batch.num_rows:
+            with self._lock:
+                self._held.append(batch)
+
+    def show(self, batch: ChangelogBatch) -> None:
+        """Let readers have the changes of a step."""
         self._table.append(pa.Table.from_batches([batch.rows]), batch.weights)
 
     def flush(self) -> None:
-        """Rows are visible at once."""
+        """Nothing is buffered but what waits for its checkpoint."""
+
+    def prepare(self, checkpoint: int) -> Prepared:
+        """All rows that no commit has shown: those of a checkpoint that came to nothing are in the next."""
+        with self._lock:
+            values = {"run": self._run, "first": self._first}
+            return Prepared(values, {"rows": _packed(self._held)} if self._held else {})
+
+    def commit(self, checkpoint: int, prepared: Prepared) -> None:
+        """Show what the table has not got yet."""
+        if "rows" not in prepared.tables:
+            return
+        run, first = prepared.values["run"], prepared.values["first"]
+        steps = _unpacked(prepared.tables["rows"], self._schema)
+        self._table.deliver(run, first, steps, self.show)
+        if run == self._run:
+            end = first + sum(s.num_rows for s in steps)
+            with self._lock:
+                while self._held and self._first < end:
+                    self._first += self._held.pop(0).num_rows
 
     def close(self, *, finished: bool) -> None:
-        """The table outlives the job."""
+        """The table outlives the job; what waits for a checkpoint does not."""
+        with self._lock:
+            self._held.clear()
+
+
+def _packed(steps: Sequence[ChangelogBatch]) -> pa.Table:
+    """The changes of some steps as a table: columns by number, then weight and step."""
+    rows = pa.Table.from_batches([s.rows for s in steps]).columns
+    weights = np.concatenate([s.weight_array() for s in steps])
+    numbers = np.repeat(np.arange(len(steps)), [s.num_rows for s in steps])
+    return pa.table([*rows, weights, numbers], names=[*(f"c{i}" for i in range(len(rows))), "weight", "step"])
+
+
+def _unpacked(table: pa.Table, schema: pa.Schema) -> list[ChangelogBatch]:
+    """The inverse of :func:`_packed`."""
+    rows = table.select(range(table.num_columns - 2))
+    weights = np.array(table.column("weight").to_numpy(), np.int64)
+    steps = table.column("step").to_numpy()
+    found = []
+    for start, end in pairwise([0, *(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(steps)]):
+        (step,) = rows.slice(start, end - start).combine_chunks().to_batches()
+        part = weights[start:end]
+        found.append(
+            ChangelogBatch(
+                pa.RecordBatch.from_arrays(step.columns, schema=schema),
+                None if bool((part == 1).all()) else part,
+            )
+        )
+    return found
 
 
 def create_source(context: SourceContext) -> Source:

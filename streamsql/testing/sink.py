@@ -200,6 +200,6 @@ class CollectingSink(InProcessSink):
         self._query_key = context.query_key
         self._upsert = context.upsert
 
-    def write(self, batch: ChangelogBatch) -> None:
+    def show(self, batch: ChangelogBatch) -> None:
         self._collecting.write(batch, self._query_key, upsert=self._upsert)
-        super().write(batch)
+        super().show(batch)

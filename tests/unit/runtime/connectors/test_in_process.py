@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -9,10 +10,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import BIGINT, INT, STRING
-from streamsql.errors import ValidationError
+from streamsql.errors import ConnectorError, ValidationError
 from streamsql.runtime.connectors import create_sink, create_source
+from streamsql.runtime.connectors.base import Prepared, Sink
 from streamsql.runtime.connectors.in_process import InProcessTable
 from streamsql.schema import Schema
 
@@ -168,3 +173,140 @@ def test_many_appends_from_threads_lose_nothing() -> None:
     for writer in range(4):
         mine = [n for n in found if n // 50 == writer]
         assert mine == sorted(mine)
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------------
+
+
+def stored(prepared: Prepared) -> Prepared:
+    """As a checkpoint keeps it."""
+    tables = {}
+    for name, kept in prepared.tables.items():
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, kept.schema) as writer:
+            writer.write_table(kept, max_chunksize=2)
+        tables[name] = pa.ipc.open_file(sink.getvalue()).read_all()
+    return Prepared(json.loads(json.dumps(prepared.values)), tables)
+
+
+def numbers(held: InProcessTable) -> list[int]:
+    found, _, _ = held.read(0, 1_000_000)
+    return [] if found is None else found.rows.column("n").to_pylist()
+
+
+def start_sink(definition: Any) -> Sink:
+    sink = create_sink(sink_context(definition, checkpointed=True, writer="job/t"))
+    sink.start()
+    return sink
+
+
+def test_rows_wait_for_their_checkpoint() -> None:
+    held, definition = make()
+    sink = start_sink(definition)
+    sink.write(batch_of(definition, ("a", 1), ("b", 2)))
+    sink.flush()
+    assert held.num_rows == 0
+    first = stored(sink.prepare(1))
+    sink.write(batch_of(definition, ("c", 3)))
+    sink.commit(1, first)
+    assert numbers(held) == [1, 2]
+    sink.commit(1, first)
+    sink.commit(2, stored(sink.prepare(2)))
+    assert numbers(held) == [1, 2, 3] and not sink.prepare(3).tables
+    sink.close(finished=True)
+    assert numbers(held) == [1, 2, 3]
+
+
+def test_a_checkpoint_that_came_to_nothing_leaves_its_rows_to_the_next() -> None:
+    held, definition = make()
+    sink = start_sink(definition)
+    sink.write(batch_of(definition, ("a", 1)))
+    sink.prepare(1)
+    sink.write(batch_of(definition, ("b", 2)))
+    second = stored(sink.prepare(2))
+    assert second.tables["rows"].num_rows == 2
+    sink.commit(2, second)
+    assert numbers(held) == [1, 2]
+
+
+def test_weights_and_steps_survive() -> None:
+    held, definition = make(**{"changelog-mode": "I,UB,UA,D"})
+    sink = start_sink(definition)
+    for rows, weights in (((("a", 1), ("a", 1)), [1, -1]), ((("b", 2),), None), ((("b", 2),), [-1])):
+        given = batch_of(definition, *rows)
+        sink.write(ChangelogBatch(given.rows, None if weights is None else np.array(weights)))
+    sink.commit(1, stored(sink.prepare(1)))
+    assert [b.weight_array().tolist() for b in held._batches] == [[1, -1], [1], [-1]]
+
+
+def test_recovery_adds_what_is_missing() -> None:
+    held, definition = make()
+    sink = start_sink(definition)
+    sink.recover(0, None)
+    for n in (1, 2):
+        sink.write(batch_of(definition, ("a", n)))
+        first = stored(sink.prepare(1)) if n == 1 else stored(sink.prepare(2))
+        if n == 1:
+            sink.commit(1, first)
+    sink.close(finished=False)
+    assert numbers(held) == [1]
+    for _ in range(2):  # the first run dies at once
+        again = start_sink(definition)
+        again.recover(2, first)
+        assert numbers(held) == [1, 2]
+    again.write(batch_of(definition, ("a", 3)))
+    again.commit(3, stored(again.prepare(3)))
+    assert numbers(held) == [1, 2, 3]
+    # another process has a table of its own
+    other, definition = make()
+    start_sink(definition).recover(2, first)
+    assert numbers(other) == [2]
+
+
+def test_runs_that_begin_afresh_count_for_themselves() -> None:
+    held, definition = make()
+    for n in range(3):
+        sink = start_sink(definition)
+        sink.recover(0, None)
+        sink.write(batch_of(definition, ("a", n)))
+        sink.commit(1, stored(sink.prepare(1)))
+    assert numbers(held) == [0, 1, 2]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from(["write", "prepare", "durable", "commit", "die"]), max_size=30))
+def test_whatever_happens_each_row_is_added_once(events: list[str]) -> None:
+    held, definition = make()
+    sink, number, row = start_sink(definition), 0, 0
+    cut: tuple[int, int, Prepared] = (0, 0, Prepared())
+    durable = cut
+    for event in [*events, "die"]:
+        match event:
+            case "write":
+                sink.write(batch_of(definition, ("a", row)))
+                row += 1
+            case "prepare":
+                number += 1
+                cut = (number, row, stored(sink.prepare(number)))
+            case "durable":
+                durable = cut
+            case "commit" if durable is cut:
+                sink.commit(*cut[::2])
+            case "die":
+                sink.close(finished=False)
+                sink, (number, row, _) = start_sink(definition), durable
+                sink.recover(number, durable[2])
+                cut = durable
+            case _:
+                pass
+    assert numbers(held) == list(range(row))
+
+
+def test_a_table_that_lost_rows_cannot_be_read_on() -> None:
+    held, definition = make()
+    held.append(pa.table(ROWS))
+    source = create_source(source_context(definition, positions={"rows": "3"}))
+    assert source.poll(10) is None  # they may still be appended
+    held.finish()
+    with pytest.raises(ConnectorError, match="has 2 rows, and 3 were read"):
+        source.poll(10)
