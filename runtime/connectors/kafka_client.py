@@ -111,6 +111,12 @@ def exception_reason(exception: KafkaException) -> str:
     return reason(error) if isinstance(error, KafkaError) else str(exception)
 
 
+def error_of(exception: KafkaException) -> KafkaError:
+    """What an exception of the client carries."""
+    error = exception.args[0] if exception.args else None
+    return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(exception))
+
+
 def is_hopeless(exception: KafkaException) -> bool:
     """Whether trying again cannot help."""
     error = exception.args[0] if exception.args else None
@@ -145,9 +151,11 @@ def create_consumer(context: SourceContext, health: Health, *, bounded: bool, re
     return _create(Consumer, configuration, owner_of(context))
 
 
-def create_producer(context: SinkContext, health: Health, extra: Mapping[str, Any]) -> Any:
+def create_producer(
+    properties: Mapping[str, str], owner: str, health: Health, extra: Mapping[str, Any]
+) -> Any:
     """A producer that keeps the order and doubles nothing on a retry. Raises ConfigError."""
-    given = client_properties(properties_of(context), Client.PRODUCER, owner_of(context))
+    given = client_properties(properties, Client.PRODUCER, owner)
     idempotent = given.get("acks", given.get("request.required.acks", "all")) in ("all", "-1")
     configuration: dict[str, Any] = {
         "enable.idempotence": idempotent,
@@ -159,7 +167,7 @@ def create_producer(context: SinkContext, health: Health, extra: Mapping[str, An
         **given,
         "error_cb": health.on_error,
     }
-    return _create(Producer, configuration, owner_of(context))
+    return _create(Producer, configuration, owner)
 
 
 def _create(kind: Any, configuration: dict[str, Any], owner: str) -> Any:

@@ -7,249 +7,28 @@ from all replicas). At least once: ``close(finished=True)`` returns when every m
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from confluent_kafka import KafkaError, KafkaException
 
 from streamsql.catalog.connectors import TableOptions
 from streamsql.catalog.descriptors_kafka import delivery_guarantee
 from streamsql.changelog import ChangelogBatch, ChangelogMode
-from streamsql.errors import ConfigError, ConnectorError, DataError, did_you_mean
+from streamsql.errors import ConfigError, ConnectorError, DataError
 
 from ..formats import create_encoder
 from ..formats.base import Encoder
 from .base import Sink, SinkContext
-from .kafka_client import (
-    LOG,
-    Health,
-    create_producer,
-    exception_reason,
-    is_hopeless,
-    owner_of,
-    properties_of,
-    reason,
-)
-from .kafka_fetch import Headers
+from .kafka_client import owner_of
 from .kafka_layout import Part, layout_of
 from .kafka_metadata import written_headers, written_timestamps
+from .kafka_send import Messages, MessageSender
 
-QUEUE_MESSAGES_MAX = 200_000
-"""Messages that may wait for their acknowledgement; then writing waits."""
-QUEUE_BYTES_MAX = 256 * 1024 * 1024
-"""The same in bytes, counted from the last time nothing was waiting."""
-CHUNK_MESSAGES = 10_000
-"""Messages handed to librdkafka at once."""
-ANSWER_TIMEOUT_S = 1.0
-"""How long ``start`` waits for a broker to check the topic."""
-PROBE_INTERVAL_S = 1.0
-"""How often ``status`` asks a broker that was away whether it is back."""
-PROBE_TIMEOUT_S = 0.1
-"""How long it waits for the answer: whoever asks for a status is not to be held up."""
-AUTO_CREATE_WAIT_S = 3.0
-"""How long a topic that the broker creates on demand may take to appear."""
 ABORT_FLUSH_S = 5.0
 """How long a job that ends early tries to get rid of what it wrote in earlier steps."""
-
-
-@dataclass(frozen=True)
-class Messages:
-    """Columns of messages to send; ``topic`` and ``partition`` None: the sink's own choice."""
-
-    values: Sequence[bytes | None]
-    keys: Sequence[bytes | None] | None = None
-    headers: Sequence[Headers] | None = None
-    timestamps: Sequence[int | None] | None = None
-    topics: Sequence[str] | None = None
-
-
-class MessageSender:
-    """A producer with back-pressure; delivery errors are raised by the next call."""
-
-    def __init__(self, context: SinkContext) -> None:
-        self._owner = owner_of(context)
-        self.health = Health(self._owner, properties_of(context)["bootstrap.servers"])
-        self._failure: ConnectorError | None = None
-        self._drop_errors = delivery_guarantee(context.options) == "none"
-        self._producer = create_producer(
-            context,
-            self.health,
-            {
-                "queue.buffering.max.messages": QUEUE_MESSAGES_MAX + CHUNK_MESSAGES,
-                "on_delivery": self._on_delivery,
-            },
-        )
-        self._bytes = 0
-        self._closed = False
-        self._last_probe = 0.0
-        topics = context.options.options["topic"]
-        self._probe_topic = topics[0] if topics else None
-
-    def _on_delivery(self, error: KafkaError | None, message: Any) -> None:
-        """Called for failed messages only (``delivery.report.only.error``)."""
-        if error is None:
-            return
-        partition = f" partition {message.partition()}" if message.partition() is not None else ""
-        place = f"topic {message.topic()}{partition}"
-        text = f"{self._owner}: a message for {place} was not delivered: {reason(error)}"
-        if self._drop_errors:
-            LOG.warning("%s", text)
-        else:
-            self._failure = self._failure or ConnectorError(text)
-
-    def check_topic(self, topic: str) -> int | None:
-        """The topic's number of partitions; None while no broker answers. Raises ConnectorError where there
-        is none."""
-        deadline = time.monotonic() + AUTO_CREATE_WAIT_S
-        while True:
-            try:
-                found = self._producer.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic]
-            except KafkaException as e:
-                self._producer.poll(0)
-                self.health.raise_failure()
-                if is_hopeless(e):
-                    raise ConnectorError(f"{self._owner}: {exception_reason(e)}") from None
-                self.health.on_silence(exception_reason(e))
-                return None
-            self.health.on_answer()
-            if found.error is None and found.partitions:
-                return len(found.partitions)
-            unknown = found.error is None or found.error.code() in (
-                KafkaError.UNKNOWN_TOPIC_OR_PART,
-                KafkaError.LEADER_NOT_AVAILABLE,
-            )
-            if not unknown or time.monotonic() > deadline:
-                raise self._no_topic(topic, found.error)
-            time.sleep(0.1)
-
-    def _no_topic(self, topic: str, error: KafkaError | None) -> ConnectorError:
-        if error is not None and error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return ConnectorError(f"{self._owner}: topic '{topic}' cannot be written: {reason(error)}")
-        known = [
-            t for t in self._producer.list_topics(timeout=ANSWER_TIMEOUT_S).topics if not t.startswith("__")
-        ]
-        return ConnectorError(
-            f"{self._owner}: there is no topic '{topic}', and the broker does not create it",
-            hint=did_you_mean(topic, known)
-            or "create it, or allow the broker to (auto.create.topics.enable)",
-        )
-
-    def send(
-        self, topic: str, messages: Messages, partition: int = -1, partitions: Sequence[int] | None = None
-    ) -> None:
-        """Hand over messages in order; waits while too many are on their way. Raises ConnectorError."""
-        for begin in range(0, len(messages.values), CHUNK_MESSAGES):
-            chunk = slice(begin, begin + CHUNK_MESSAGES)
-            self._make_room(messages, chunk)
-            if messages.headers is not None or messages.timestamps is not None:  # not possible in batches
-                self._send_each(topic, messages, chunk, partition, partitions)
-            else:
-                self._send_batch(topic, messages, chunk, partition, partitions)
-            self._producer.poll(0)
-        self.raise_failure()
-
-    def _send_batch(
-        self, topic: str, messages: Messages, chunk: slice, partition: int, partitions: Sequence[int] | None
-    ) -> None:
-        batch: list[dict[str, Any]] = [{"value": v} for v in messages.values[chunk]]
-        if messages.keys is not None:
-            for message, key in zip(batch, messages.keys[chunk], strict=True):
-                if key is not None:
-                    message["key"] = key
-        # librdkafka takes one topic and one partition a batch; a partition named in a message is not heeded.
-        topics = messages.topics[chunk] if messages.topics is not None else None
-        numbers = partitions[chunk] if partitions is not None else None
-        for (name, number), part in _by_place(topic, partition, topics, numbers, batch).items():
-            if self._producer.produce_batch(name, part, partition=number) != len(part):
-                error = next(m["_error"] for m in part if "_error" in m)
-                raise ConnectorError(
-                    f"{self._owner}: a message for topic {name} cannot be sent: {reason(error)}"
-                )
-
-    def _send_each(
-        self, topic: str, messages: Messages, chunk: slice, partition: int, partitions: Sequence[int] | None
-    ) -> None:
-        for i in range(*chunk.indices(len(messages.values))):
-            given: dict[str, Any] = {"partition": partition if partitions is None else partitions[i]}
-            if messages.headers is not None and messages.headers[i]:
-                given["headers"] = list(messages.headers[i] or ())
-            if messages.timestamps is not None and messages.timestamps[i] is not None:
-                given["timestamp"] = messages.timestamps[i]
-            if messages.keys is not None:
-                given["key"] = messages.keys[i]
-            name = messages.topics[i] if messages.topics is not None else topic
-            try:
-                self._producer.produce(name, value=messages.values[i], **given)
-            except KafkaException as e:
-                raise ConnectorError(
-                    f"{self._owner}: a message for topic {name} cannot be sent: {exception_reason(e)}"
-                ) from None
-
-    def _make_room(self, messages: Messages, chunk: slice) -> None:
-        """Wait until a chunk fits, so that librdkafka never refuses a part of it (that would break the
-        order)."""
-        size = sum(len(v) for v in messages.values[chunk] if v is not None)
-        while len(self._producer) > QUEUE_MESSAGES_MAX or (
-            self._bytes + size > QUEUE_BYTES_MAX and len(self._producer) > 0
-        ):
-            self._producer.poll(0.1)
-            self.raise_failure()
-        if len(self._producer) == 0:
-            self._bytes = 0
-        self._bytes += size
-
-    def poll(self) -> None:
-        """Serve callbacks, and raise what they brought."""
-        self._producer.poll(0)
-        self.raise_failure()
-
-    def raise_failure(self) -> None:
-        self.health.raise_failure()
-        if self._failure is not None:
-            raise self._failure
-
-    def status(self) -> str | None:
-        """As the sink's; asks a broker that was away, at most once a second, whether it is back."""
-        if self._closed:
-            return None
-        self._producer.poll(0)
-        if self.health.away and time.monotonic() - self._last_probe >= PROBE_INTERVAL_S:
-            self._last_probe = time.monotonic()
-            with contextlib.suppress(KafkaException):
-                self._producer.list_topics(self._probe_topic, timeout=PROBE_TIMEOUT_S)
-                self.health.on_answer()
-        return self.health.status()
-
-    def drain(self, timeout_s: float | None = None) -> None:
-        """Wait for every acknowledgement; those that never come fail after ``message.timeout.ms``.
-
-        With a timeout: no longer, and not at all for a broker that is away.
-        """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while len(self._producer) > 0 and (deadline is None or time.monotonic() < deadline):
-            if deadline is not None and self.health.away:
-                break
-            self._producer.flush(0.2)
-        if deadline is None:
-            self.raise_failure()
-
-    def settle(self, timeout_s: float) -> bool:
-        """Whether every message is acknowledged, after waiting so long at most. Raises what a delivery failed with."""
-        self.drain(timeout_s)
-        self.raise_failure()
-        return len(self._producer) == 0
-
-    def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._producer.purge()
-            self._producer.flush(0)
 
 
 class KafkaSink(Sink):
@@ -340,10 +119,7 @@ class KafkaSink(Sink):
 
     def close(self, *, finished: bool) -> None:
         try:
-            if finished and self._waits:
-                self._sender.drain()
-            else:
-                self._sender.drain(ABORT_FLUSH_S)
+            self._sender.finish(None if finished and self._waits else ABORT_FLUSH_S)
         finally:
             self._sender.close()
             self._value.close()
@@ -402,23 +178,3 @@ def appended(batch: ChangelogBatch, owner: str) -> ChangelogBatch:
         )
     copies = np.repeat(np.arange(batch.num_rows), batch.weights)
     return ChangelogBatch(batch.rows.take(pa.array(copies)))
-
-
-def _by_place(
-    topic: str,
-    partition: int,
-    topics: Sequence[str] | None,
-    partitions: Sequence[int] | None,
-    batch: list[dict[str, Any]],
-) -> Mapping[tuple[str, int], list[dict[str, Any]]]:
-    """The messages of each topic and partition (−1: any), in order."""
-    if topics is None and partitions is None:
-        return {(topic, partition): batch}
-    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for i, message in enumerate(batch):
-        place = (
-            topics[i] if topics is not None else topic,
-            partitions[i] if partitions is not None else partition,
-        )
-        found.setdefault(place, []).append(message)
-    return found

@@ -22,7 +22,8 @@ from .base import Sink, SinkContext, Source, SourceContext
 from .kafka_client import owner_of
 from .kafka_layout import layout_of
 from .kafka_rows import UpsertRowBuilder
-from .kafka_sink import ABORT_FLUSH_S, Messages, MessageSender, RowEncoder, sink_topic
+from .kafka_send import Messages, MessageSender
+from .kafka_sink import ABORT_FLUSH_S, RowEncoder, sink_topic
 from .kafka_source import KafkaSource
 
 
@@ -130,7 +131,7 @@ class UpsertKafkaSink(Sink):
                     self._send_held()
                 elif self._timer is not None:
                     self._timer.cancel()
-            self._sender.drain(None if finished else ABORT_FLUSH_S)
+            self._sender.finish(None if finished else ABORT_FLUSH_S)
         finally:
             self._sender.close()
             self._key.close()

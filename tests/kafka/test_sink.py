@@ -12,7 +12,7 @@ import pytest
 from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import ARRAY, BIGINT, BYTES, MAP, ROW, STRING, TIMESTAMP, TIMESTAMP_LTZ
 from streamsql.errors import ConfigError, ConnectorError, DataError, UnsupportedError
-from streamsql.runtime.connectors import kafka_sink
+from streamsql.runtime.connectors import kafka_send
 from tests.conftest import BrokerFactory, TopicFactory, unique_name
 from tests.kafka.client import Cluster
 from tests.kafka.tables import COLUMNS, definition, sink_of, source_of, started
@@ -175,9 +175,9 @@ class TestRows:
         self, kafka: Cluster, topic: TopicFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Back-pressure: writing waits, and nothing is lost or out of order."""
-        monkeypatch.setattr(kafka_sink, "QUEUE_MESSAGES_MAX", 200)
-        monkeypatch.setattr(kafka_sink, "CHUNK_MESSAGES", 100)
-        monkeypatch.setattr(kafka_sink, "QUEUE_BYTES_MAX", 20_000)
+        monkeypatch.setattr(kafka_send, "QUEUE_MESSAGES_MAX", 200)
+        monkeypatch.setattr(kafka_send, "CHUNK_MESSAGES", 100)
+        monkeypatch.setattr(kafka_send, "QUEUE_BYTES_MAX", 20_000)
         name = topic()
         sink = sink_of(definition(kafka.bootstrap, name))
         sink.write(changes(id=list(range(5_000)), name=["x" * 50] * 5_000))
@@ -189,7 +189,7 @@ class TestErrors:
     def test_a_missing_topic(
         self, kafka: Cluster, topic: TopicFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(kafka_sink, "AUTO_CREATE_WAIT_S", 0.2)
+        monkeypatch.setattr(kafka_send, "AUTO_CREATE_WAIT_S", 0.2)
         name = topic("orders")
         sink = sink_of(definition(kafka.bootstrap, name[:-1]))
         with pytest.raises(ConnectorError, match=f"there is no topic '{name[:-1]}'") as caught:
