@@ -1,0 +1,1 @@
+"""Checkpoints: what is written is found again, whatever happens in between."""
