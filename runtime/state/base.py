@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 
 import pyarrow as pa
 
 IMMUTABLE_PREFIX = "run-"
-"""A snapshot table whose name begins so keeps its content while the state lives: a checkpoint writes it once.
+"""A snapshot table whose name begins so never changes its content: a checkpoint writes it once.
 
-A restored state goes on from the names it found, so such a file of a checkpoint other than the one restored
-may hold something else.
+No two tables ever have one name (:func:`fresh_name`), whatever is restored or thrown away.
 """
 
 KEYED_PREFIX = "slots-"
@@ -20,6 +21,18 @@ KEYED_PREFIX = "slots-"
 :meth:`State.changes` gives only the rows of slots written since the last cut, ``live`` false where a slot was
 emptied; later rows replace earlier ones of the same slot. :meth:`State.restore` is given one row per live slot.
 """
+
+
+_names: dict[int, Iterator[str]] = {}
+
+
+def fresh_name() -> str:
+    """A name that no other process and no other call gives; later ones of a process sort later."""
+    process = os.getpid()  # a forked process has names of its own
+    if process not in _names:
+        tag = os.urandom(6).hex()
+        _names[process] = (f"{tag}-{number:012d}" for number in count())
+    return next(_names[process])
 
 
 class State(ABC):
@@ -41,8 +54,9 @@ class State(ABC):
     def changes(self) -> dict[str, pa.Table]:
         """As :meth:`snapshot`, but tables named :data:`KEYED_PREFIX` hold what changed since the last call.
 
-        The first call after :meth:`track_changes` or :meth:`restore` gives everything, or everything that
-        differs from what was restored. Cost is proportional to the change.
+        The first call after :meth:`track_changes` gives everything, the first after :meth:`restore` what differs
+        from what was restored. Cost is proportional to the change. What one call has given, the next does not
+        repeat: whoever loses it must merge (``keyed.merge_keyed``) or take a :meth:`snapshot`.
         """
         return self.snapshot()
 

@@ -140,3 +140,10 @@ def grown(values: Raw, size: int) -> Raw:
     result = np.zeros(max(size, 2 * len(values), 64), values.dtype)
     result[: len(values)] = values
     return result
+
+
+def distinct_count(slots: I64) -> int:
+    """How many different slots these are."""
+    if (slots[1:] > slots[:-1]).all():
+        return len(slots)
+    return len(np.unique(slots))

@@ -43,6 +43,7 @@ class ExpiryQueue:
         self._width = max(1, ttl_ms // _BUCKETS)
         self._buckets: dict[int, list[I64]] = {}
         self._order: list[int] = []  # heap of the keys of _buckets
+        self._filed = 0  # slots in the buckets
         self._registered: Bools = np.zeros(0, np.bool_)
         # The bucket being worked off, sorted by time; a cursor moves through it.
         self._due_slots: I64 = np.zeros(0, np.int64)
@@ -60,6 +61,7 @@ class ExpiryQueue:
         if not len(slots):
             return
         self._registered[slots] = True
+        self._filed += len(slots)
         buckets = times // self._width
         order = np.argsort(buckets, kind="stable")
         buckets, slots = buckets[order], slots[order]
@@ -90,7 +92,9 @@ class ExpiryQueue:
 
     def _load(self, bucket: int, last_update: Times, live: Bools) -> None:
         """Makes the slots of a bucket due in the order of update; those updated later are filed again."""
-        slots = self._watched_still(np.concatenate(self._buckets.pop(bucket)), live)
+        slots = np.concatenate(self._buckets.pop(bucket))
+        self._filed -= len(slots)
+        slots = self._watched_still(slots, live)
         times = last_update[slots]
         later = times // self._width > bucket
         self._file(slots[later], times[later])
@@ -116,5 +120,4 @@ class ExpiryQueue:
 
     @property
     def nbytes(self) -> int:
-        filed = sum(part.nbytes for parts in self._buckets.values() for part in parts)
-        return filed + self._due_slots.nbytes + self._due_times.nbytes + self._registered.nbytes
+        return 8 * self._filed + self._due_slots.nbytes + self._due_times.nbytes + self._registered.nbytes

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pyarrow as pa
 
-from .buffers import I64, Bools, Raw, as_array, from_raw, grown, raw_values, storage_dtype, validity
+from .buffers import (
+    I64,
+    Bools,
+    Raw,
+    as_array,
+    distinct_count,
+    from_raw,
+    grown,
+    raw_values,
+    storage_dtype,
+    validity,
+)
 
 
 class FixedValues:
@@ -17,6 +26,8 @@ class FixedValues:
         self.arrow_type = arrow_type
         self.data: Raw = np.zeros(0, storage_dtype(arrow_type))
         self.valid: Bools = np.zeros(0, np.bool_)
+        self.set_count = 0
+        """Slots that are not NULL."""
 
     def reserve(self, size: int) -> None:
         """Makes the slots below ``size`` addressable."""
@@ -62,16 +73,30 @@ class FixedValues:
         self.reserve_for(slots)
         if valid is None:
             self.data[slots] = data
-            self.valid[slots] = True
+            self.mark_set(slots)
         else:
             data = data.copy()
             data[~valid] = np.zeros((), data.dtype)
             self.data[slots] = data
+            self._unset(slots)
             self.valid[slots] = valid
+            self.set_count += distinct_count(slots[self.valid.take(slots)])
+
+    def mark_set(self, slots: I64) -> None:
+        """From now on these slots are not NULL; ``data`` holds their values."""
+        new = np.flatnonzero(~self.valid.take(slots))
+        if len(new):
+            new = slots.take(new)
+            self.valid[new] = True
+            self.set_count += distinct_count(new)
 
     def clear(self, slots: I64) -> None:
         self.reserve_for(slots)
         self.data[slots] = np.zeros((), self.data.dtype)
+        self._unset(slots)
+
+    def _unset(self, slots: I64) -> None:
+        self.set_count -= distinct_count(slots[self.valid.take(slots)])
         self.valid[slots] = False
 
     def is_set(self, slots: I64) -> Bools:
@@ -85,12 +110,3 @@ class FixedValues:
     @property
     def nbytes(self) -> int:
         return self.data.nbytes + self.valid.nbytes
-
-    def snapshot(self) -> dict[str, pa.Table]:
-        array = from_raw(self.data.copy(), self.valid, self.arrow_type)
-        return {"values": pa.table({"value": array})}
-
-    def restore(self, tables: Mapping[str, pa.Table]) -> None:
-        self.data, self.valid = self.data[:0], self.valid[:0]
-        column = as_array(tables["values"]["value"], self.arrow_type)
-        self.set(np.arange(len(column)), column)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -188,10 +187,3 @@ class _LoggedBatch:
         if len(rows) == len(self.array) and len(rows) and rows[0] == 0 and (np.diff(rows) == 1).all():
             return self.array
         return self.array.take(pa.array(rows))
-
-
-def restore_keys(columns: list[KeyColumn], tables: Mapping[str, pa.Table], slots: I64) -> None:
-    """Fills empty columns from the ``key<i>`` columns of a snapshot."""
-    rows = np.arange(len(slots))
-    for i, column in enumerate(columns):
-        column.prepare(tables["keys"][f"key{i}"]).store(rows, slots)

@@ -22,9 +22,13 @@ import pyarrow as pa
 
 from .base import State
 from .buffers import I64, U64, Bools, grown
+from .dirty import DirtySlots
 from .expiry import ExpiryQueue, Times
-from .key_columns import BatchKeys, key_column, restore_keys
+from .key_columns import BatchKeys, key_column
+from .keyed import LIVE, SLOT, in_pieces
 from .probe_table import MAX_SLOTS, ProbeTable, Same, mixed
+
+KEYS = "slots-keys"
 
 _SMALLEST_TABLE = 1024
 # Entries moved per lookup_or_insert while growing: this many, or so many per row of the batch.
@@ -45,6 +49,7 @@ class KeyIndex(State):
     def __init__(self, key_types: Sequence[pa.DataType], ttl_ms: int | None = None) -> None:
         self.key_types = tuple(key_types)
         self._ttl_ms = ttl_ms
+        self._dirty: DirtySlots | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -93,12 +98,18 @@ class KeyIndex(State):
             assert now_ms is not None, "an index with a ttl needs now_ms"
             new = slots[inserted]
             self._last_update[slots if touch else new] = now_ms
+            self._mark(slots if touch else new)
             self._expiry.register(new, self._last_update[new])
         return slots, inserted
 
     def touch(self, slots: I64, now_ms: int) -> None:
         """Makes ``now_ms`` the last update of these slots."""
         self._last_update[slots] = now_ms
+        self._mark(slots)
+
+    def _mark(self, slots: I64) -> None:
+        if self._dirty is not None:
+            self._dirty.mark(slots)
 
     def expired(self, now_ms: int, times: Times | None = None) -> I64:
         """The slots whose last update is ``ttl_ms`` ago or longer. Named once: the caller removes them.
@@ -134,6 +145,7 @@ class KeyIndex(State):
         for column in self._columns:
             column.clear(slots)
         self._live[slots] = False
+        self._mark(slots)
         self._free = grown(self._free, self._num_free + len(slots))
         self._free[self._num_free : self._num_free + len(slots)] = slots[::-1]
         self._num_free += len(slots)
@@ -237,6 +249,7 @@ class KeyIndex(State):
             self._last_update = grown(self._last_update, self._capacity)
         slots = np.concatenate([free, fresh])
         self._live[slots] = True
+        self._mark(slots)
         return slots
 
     def _make_room(self, extra: int) -> None:
@@ -259,41 +272,58 @@ class KeyIndex(State):
             self._old = None
 
     def snapshot(self) -> dict[str, pa.Table]:
-        """``keys``: slot, hash, last update and key columns of live slots; ``free``: the other slots."""
-        slots = self.live_slots()
-        columns = {"slot": pa.array(slots), "hash": pa.array(self._hashes[slots])}
+        """``slots-keys``: slot, hash, last update and key columns of live slots."""
+        return {KEYS: self._snapshot_of(self.live_slots())}
+
+    def track_changes(self) -> None:
+        self._dirty = DirtySlots()
+
+    def changes(self) -> dict[str, pa.Table]:
+        return self.snapshot() if self._dirty is None else {KEYS: self._snapshot_of(self._dirty.take())}
+
+    def _snapshot_of(self, slots: I64) -> pa.Table:
+        columns = {
+            SLOT: pa.array(slots),
+            LIVE: pa.array(self._live[slots]),
+            "hash": pa.array(self._hashes[slots]),
+        }
         if self._expiry is not None:
             columns["last_update_ms"] = pa.array(self._last_update[slots])
-        columns |= {f"key{i}": key for i, key in enumerate(self.keys(slots))}
-        return {
-            "keys": pa.table(columns),
-            "free": pa.table({"slot": pa.array(self._free[: self._num_free].copy())}),
-        }
+        for i, (column, key_type) in enumerate(zip(self._columns, self.key_types, strict=True)):
+            columns[f"key{i}"] = in_pieces(slots, column.get, key_type)
+        return pa.table(columns)
 
     def restore(self, tables: Mapping[str, pa.Table]) -> None:
         self._reset()
-        slots = np.array(tables["keys"]["slot"].to_numpy(), np.int64)
-        free = np.array(tables["free"]["slot"].to_numpy(), np.int64)
-        self._capacity = len(slots) + len(free)
-        self._free, self._num_free = free, len(free)
+        table = tables[KEYS]
+        slots = np.array(table[SLOT].to_numpy(), np.int64)
+        self._capacity = int(slots.max(initial=-1)) + 1
         self._hashes = grown(self._hashes, self._capacity)
         self._live = grown(self._live, self._capacity)
-        self._hashes[slots] = tables["keys"]["hash"].to_numpy()
+        self._hashes[slots] = table["hash"].to_numpy()
         self._live[slots] = True
-        restore_keys(self._columns, tables, slots)
+        self._free = np.flatnonzero(~self._live[: self._capacity])[::-1].copy()
+        self._num_free = len(self._free)
+        for batch in table.to_batches():
+            rows, of = np.arange(batch.num_rows), batch.column(SLOT).to_numpy()
+            for i, column in enumerate(self._columns):
+                column.prepare(batch.column(f"key{i}")).store(rows, of)
         self._table = ProbeTable(max(_SMALLEST_TABLE, 5 * len(slots) // 2))
         self._table.place(self._mixed(self._hashes[slots]), slots)
         if self._expiry is not None:
             self._last_update = grown(self._last_update, self._capacity)
-            self._last_update[slots] = tables["keys"]["last_update_ms"].to_numpy()
+            self._last_update[slots] = table["last_update_ms"].to_numpy()
             self._expiry.register(slots, self._last_update[slots])
+        if self._dirty is not None:
+            self._dirty = DirtySlots()
 
     @property
     def nbytes(self) -> int:
         tables = self._table.entries.nbytes + (self._old.entries.nbytes if self._old is not None else 0)
         arrays = self._hashes.nbytes + self._live.nbytes + self._free.nbytes + self._last_update.nbytes
         expiry = self._expiry.nbytes if self._expiry is not None else 0
-        return tables + arrays + expiry + sum(column.nbytes for column in self._columns)
+        dirty = self._dirty.nbytes if self._dirty is not None else 0
+        return tables + arrays + expiry + dirty + sum(column.nbytes for column in self._columns)
 
     @property
     def row_count(self) -> int:

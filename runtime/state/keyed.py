@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,12 @@ def merge_keyed(tables: Sequence[pa.Table], *, keep_dead: bool = False) -> pa.Ta
         _gathered(batches, starts, rows[at : at + _PIECE_ROWS]) for at in range(0, len(rows), _PIECE_ROWS)
     ]
     return pa.Table.from_batches(pieces, schema)
+
+
+def in_pieces(slots: I64, get: Callable[[I64], pa.Array], arrow_type: pa.DataType) -> pa.ChunkedArray:
+    """``get`` of all slots; as several arrays where they are many."""
+    pieces = [get(slots[at : at + _PIECE_ROWS]) for at in range(0, len(slots), _PIECE_ROWS)]
+    return pa.chunked_array(pieces, arrow_type)
 
 
 def _numbers(batch: pa.RecordBatch) -> I64:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from .base import IMMUTABLE_PREFIX, State
+from .base import IMMUTABLE_PREFIX, State, fresh_name
 from .buffers import I64, U64, as_array
 from .consolidate import cancel, group_ids, sort_order
 from .equality import rows_equal
@@ -58,7 +58,6 @@ class RunStore(State):
 
     def _reset(self) -> None:
         self._runs: list[Run] = []
-        self._next_name = 0
         self._next_seq = 0
         self._horizon: int | None = None
 
@@ -84,11 +83,7 @@ class RunStore(State):
         if len(order):
             columns = [as_array(c, f.type) for c, f in zip(rows.columns, self.schema, strict=True)]
             batch = pa.RecordBatch.from_arrays(columns, schema=self.schema)
-            self._push(Run(-1, hashes, batch, weights, numbers, times).take(self._name(), order))
-
-    def _name(self) -> int:
-        self._next_name += 1
-        return self._next_name - 1
+            self._push(Run("", hashes, batch, weights, numbers, times).take(fresh_name(), order))
 
     def _push(self, run: Run) -> None:
         """Adds the newest run and merges it with those before it that are less than twice as long."""
@@ -100,7 +95,7 @@ class RunStore(State):
             first -= 1
             size += len(self._runs[first])
         if first < len(self._runs):
-            run = merge(self._name(), [*self._runs[first:], run], self._runs[:first], self._horizon)
+            run = merge(fresh_name(), [*self._runs[first:], run], self._runs[:first], self._horizon)
         self._runs[first:] = [run] if len(run) else []
 
     def probe(
@@ -145,10 +140,10 @@ class RunStore(State):
         if len(runs) == 1:
             return runs[0]
         if runs:
-            return concat(-1, runs)
+            return concat("", runs)
         none = np.zeros(0, np.int64)
         empty = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in self.schema], schema=self.schema)
-        return Run(-1, none.view(np.uint64), empty, none, none, none if self.timed else None)
+        return Run("", none.view(np.uint64), empty, none, none, none if self.timed else None)
 
     def drop_until(self, time: int) -> None:
         """Frees the rows with time ≤ ``time``; later appends of such rows are ignored.
@@ -164,7 +159,7 @@ class RunStore(State):
         for run in self._runs:
             count = run.expired_count(time)
             if 2 * count > len(run):
-                run = run.take(self._name(), np.sort(run.by_time[count:]))
+                run = run.take(fresh_name(), np.sort(run.by_time[count:]))
             if len(run):
                 kept.append(run)
         self._runs = kept
@@ -176,7 +171,7 @@ class RunStore(State):
             first = 0 if self._horizon is None else run.expired_count(self._horizon)
             rows = run.by_time[first : run.expired_count(time)]
             if len(rows):
-                parts.append(run.take(-1, np.sort(rows)))
+                parts.append(run.take("", np.sort(rows)))
         found = self._join(parts)
         self.drop_until(time)
         return _consolidated(RunProbe(found.rows, found.weights, found.seq, np.zeros(len(found), np.int64)))
@@ -189,9 +184,9 @@ class RunStore(State):
 
     def snapshot(self) -> dict[str, pa.Table]:
         """Every run by reference under its own name; ``runs`` names them, oldest first."""
-        names = pa.array([run.name for run in self._runs], pa.int64())
-        store = {"next_name": [self._next_name], "next_seq": [self._next_seq]}
-        tables = {f"{IMMUTABLE_PREFIX}{run.name:012d}": run.table() for run in self._runs}
+        names = pa.array([run.name for run in self._runs], pa.string())
+        store = {"next_seq": [self._next_seq]}
+        tables = {f"{IMMUTABLE_PREFIX}{run.name}": run.table() for run in self._runs}
         tables["runs"] = pa.table({"name": names})
         horizon = pa.array([self._horizon], pa.int64())
         tables["store"] = pa.table(store).append_column("horizon", horizon)
@@ -200,10 +195,10 @@ class RunStore(State):
     def restore(self, tables: Mapping[str, pa.Table]) -> None:
         self._reset()
         store = tables["store"].to_pylist()[0]
-        self._next_name, self._next_seq = store["next_name"], store["next_seq"]
+        self._next_seq = store["next_seq"]
         self._horizon = store["horizon"]
         for name in tables["runs"]["name"].to_pylist():
-            self._runs.append(Run.of_table(name, tables[f"{IMMUTABLE_PREFIX}{name:012d}"], self.schema))
+            self._runs.append(Run.of_table(name, tables[f"{IMMUTABLE_PREFIX}{name}"], self.schema))
 
     @property
     def nbytes(self) -> int:
@@ -223,7 +218,7 @@ class RunStore(State):
         runs = []
         for run in self._runs:
             alive = run.by_time[run.expired_count(self._horizon) :] if self._horizon is not None else None
-            runs.append(run if alive is None else run.take(-1, np.sort(alive)))
+            runs.append(run if alive is None else run.take("", np.sort(alive)))
         found = self._join(runs)
         probe = RunProbe(found.rows, found.weights, found.seq, np.zeros(len(found), np.int64))
         probe = _consolidated(probe)

@@ -19,7 +19,7 @@ HASH, WEIGHT, SEQ, TIME = "hash", "weight", "seq", "time"
 class Run:
     """Rows sorted by hash, within a hash by age. ``times`` is None in a store without time."""
 
-    name: int
+    name: str
     hashes: U64
     rows: pa.RecordBatch
     weights: I64
@@ -56,7 +56,7 @@ class Run:
         arrays = self.hashes.nbytes + self.weights.nbytes + self.seq.nbytes
         return int(self.rows.nbytes) + arrays + (0 if self.times is None else 3 * self.times.nbytes)
 
-    def take(self, name: int, rows: I64) -> Run:
+    def take(self, name: str, rows: I64) -> Run:
         """A run of these rows, in the given order."""
         times = None if self.times is None else self.times.take(rows)
         batch = self.rows.take(pa.array(rows))
@@ -85,7 +85,7 @@ class Run:
         return pa.table(own | {f"c{i}": column for i, column in enumerate(self.rows.columns)})
 
     @staticmethod
-    def of_table(name: int, table: pa.Table, schema: pa.Schema) -> Run:
+    def of_table(name: str, table: pa.Table, schema: pa.Schema) -> Run:
         """The run that gave ``table``."""
         batch = pa.concat_batches(table.to_batches()) if table.num_rows else table.to_batches()[0]
         columns = [batch.column(f"c{i}").cast(f.type) for i, f in enumerate(schema)]
@@ -95,7 +95,7 @@ class Run:
         return Run(name, hashes, pa.RecordBatch.from_arrays(columns, schema=schema), weights, seq, times)
 
 
-def concat(name: int, runs: Sequence[Run]) -> Run:
+def concat(name: str, runs: Sequence[Run]) -> Run:
     """The rows of ``runs`` one after another, not sorted."""
     times = None
     if runs[0].times is not None:
@@ -110,7 +110,7 @@ def concat(name: int, runs: Sequence[Run]) -> Run:
     )
 
 
-def merge(name: int, runs: Sequence[Run], older: Sequence[Run], horizon: int | None) -> Run:
+def merge(name: str, runs: Sequence[Run], older: Sequence[Run], horizon: int | None) -> Run:
     """One run in place of ``runs`` (oldest first): expired rows dropped, retractions cancelled where that is
     final.
 

@@ -18,6 +18,7 @@ class Scalars(State):
 
     def __init__(self) -> None:
         self._values: dict[str, Scalar] = {}
+        self._nbytes = 0
 
     def get(self, name: str, default: Scalar = None) -> Scalar:
         """The value, or ``default`` where it is absent or None."""
@@ -32,16 +33,19 @@ class Scalars(State):
 
     def set(self, name: str, value: Scalar) -> None:
         assert value is None or isinstance(value, int | str), f"{name} cannot be a {type(value).__name__}"
+        self.remove(name)
         self._values[name] = int(value) if isinstance(value, int) else value
+        self._nbytes += _size(name, value)
 
     def add(self, name: str, amount: int = 1) -> int:
         """Adds to an int that starts at 0; returns the sum."""
         value = self.get_int(name) + amount
-        self._values[name] = value
+        self.set(name, value)
         return value
 
     def remove(self, name: str) -> None:
-        self._values.pop(name, None)
+        if name in self._values:
+            self._nbytes -= _size(name, self._values.pop(name))
 
     def names(self) -> list[str]:
         """All names, sorted."""
@@ -52,11 +56,13 @@ class Scalars(State):
 
     def restore(self, tables: Mapping[str, pa.Table]) -> None:
         rows = tables["values"].to_pylist()
-        self._values = {r["name"]: r["text"] if r["number"] is None else r["number"] for r in rows}
+        self._values, self._nbytes = {}, 0
+        for row in rows:
+            self.set(row["name"], row["text"] if row["number"] is None else row["number"])
 
     @property
     def nbytes(self) -> int:
-        return int(self.read().nbytes)
+        return self._nbytes
 
     @property
     def row_count(self) -> int:
@@ -68,3 +74,7 @@ class Scalars(State):
         numbers = [v if isinstance(v, int) else None for _, v in items]
         texts = [v if isinstance(v, str) else None for _, v in items]
         return pa.table([[n for n, _ in items], numbers, texts], schema=_SCHEMA)
+
+
+def _size(name: str, value: Scalar) -> int:
+    return len(name) + (len(value) if isinstance(value, str) else 8)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .base import IMMUTABLE_PREFIX
-from .buffers import I64, Bools, as_array, grown
+from .buffers import I64, Bools, as_array, distinct_count, grown
 from .texts import PADDING, Bytes, Texts, joined, to_arrow
 
 # Below this many bytes garbage is not worth a look.
 _SMALL = 1 << 16
-# A snapshot shows the buffer in pieces of this size; full pieces do not change any more.
-_PIECE = 1 << 24
 
 
 class TextValues:
     """``set`` appends the bytes and points the slots at them; what was pointed at before becomes garbage.
 
-    Bytes once written are never changed, so a snapshot refers to them. When more than half is garbage the
-    live bytes are copied to a new buffer (about 30 ms per million short strings).
+    When more than half is garbage the live bytes are copied to a new buffer (about 30 ms per million short
+    strings).
     """
 
     def __init__(self, arrow_type: pa.DataType) -> None:
         self.arrow_type = arrow_type
-        self._generation = -1
+        self.set_count = 0
+        """Slots that are not NULL."""
         self._reset(np.zeros(PADDING, np.uint8), 0)
         self._starts: I64 = np.zeros(0, np.int64)
         self._sizes: npt.NDArray[np.int32] = np.zeros(0, np.int32)  # 1 + length; 0 is NULL
@@ -36,7 +32,6 @@ class TextValues:
         self._data, self._used = data, used
         self._live = used  # bytes pointed at when last counted
         self._doubt = 0  # bytes written or cleared since
-        self._generation += 1  # names the buffer in snapshots
 
     def texts(self, slots: I64) -> Texts:
         """The strings, in place; NULL for a slot never written or negative."""
@@ -71,7 +66,9 @@ class TextValues:
         self._data = grown(self._data, self._used + count + PADDING)
         self._data[self._used : self._used + count] = texts.data[:count]
         self._starts[slots] = texts.starts + self._used
+        self.set_count -= self._distinct_set(slots)
         self._sizes[slots] = texts.lengths + 1
+        self.set_count += self._distinct_set(slots)
         self._used += count
         self._doubt += count
         self._compact_when_due()
@@ -81,8 +78,12 @@ class TextValues:
             return
         self._reserve(slots)
         self._doubt += int(self._sizes[slots].sum())
+        self.set_count -= self._distinct_set(slots)
         self._sizes[slots] = 0
         self._compact_when_due()
+
+    def _distinct_set(self, slots: I64) -> int:
+        return distinct_count(slots[self._sizes.take(slots) > 0])
 
     def _reserve(self, slots: I64) -> None:
         size = int(slots.max()) + 1
@@ -114,27 +115,3 @@ class TextValues:
     @property
     def nbytes(self) -> int:
         return self._data.nbytes + self._starts.nbytes + self._sizes.nbytes
-
-    def snapshot(self) -> dict[str, pa.Table]:
-        """``slots``: starts and sizes, a copy; the buffer by reference, in pieces."""
-        tables = {}
-        for first in range(0, self._used, _PIECE):
-            last = min(first + _PIECE, self._used)
-            name = f"{IMMUTABLE_PREFIX}{self._generation:08d}-{first // _PIECE:08d}-{last - first:08d}"
-            tables[name] = pa.table({"bytes": pa.array(self._data[first:last])})
-        slots = {"start": pa.array(self._starts.copy()), "size": pa.array(self._sizes.copy())}
-        tables["slots"] = pa.table(slots)
-        tables["buffer"] = pa.table({"generation": [self._generation]})
-        return tables
-
-    def restore(self, tables: Mapping[str, pa.Table]) -> None:
-        pieces = [
-            tables[name]["bytes"].to_numpy() for name in sorted(tables) if name.startswith(IMMUTABLE_PREFIX)
-        ]
-        data = np.concatenate([*pieces, np.zeros(PADDING, np.uint8)])
-        self._reset(data, len(data) - PADDING)
-        # The restored buffer has the same bytes as the one of that name, and goes on growing like it.
-        self._generation = tables["buffer"]["generation"][0].as_py()
-        self._starts = np.array(tables["slots"]["start"].to_numpy(), np.int64)
-        self._sizes = np.array(tables["slots"]["size"].to_numpy(), np.int32)
-        self._doubt = self._used

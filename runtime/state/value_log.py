@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pyarrow as pa
 
-from .base import IMMUTABLE_PREFIX
-from .buffers import I64, Bools, as_array, grown, take_indices, validity
+from .buffers import I64, Bools, as_array, distinct_count, grown, take_indices, validity
 
 # Below this many values garbage is not worth a look.
 _SMALL = 4096
@@ -26,12 +23,9 @@ class ValueLog:
 
     def __init__(self, arrow_type: pa.DataType) -> None:
         self.arrow_type = arrow_type
-        self._next_chunk = 0
-        self._reset()
-
-    def _reset(self) -> None:
+        self.set_count = 0
+        """Slots that are not NULL."""
         self._chunks: list[pa.Array] = []
-        self._names: list[int] = []
         self._length = 0
         self._log: pa.ChunkedArray | None = None
         self._positions: I64 = np.zeros(0, np.int64)  # 1 + place in the log; 0 is NULL
@@ -76,7 +70,9 @@ class ValueLog:
             array = array.filter(pa.array(valid))
             positions[valid] = np.arange(self._length + 1, self._length + 1 + len(array))
         self._positions = grown(self._positions, int(slots.max()) + 1)
+        self.set_count -= self._distinct_set(slots)
         self._positions[slots] = positions
+        self.set_count += self._distinct_set(slots)
         if len(array):
             self._append(array)
         self._doubt += len(slots)
@@ -86,9 +82,13 @@ class ValueLog:
         if not len(slots):
             return
         self._positions = grown(self._positions, int(slots.max()) + 1)
+        self.set_count -= self._distinct_set(slots)
         self._positions[slots] = 0
         self._doubt += len(slots)
         self._compact_when_due()
+
+    def _distinct_set(self, slots: I64) -> int:
+        return distinct_count(slots[self._positions.take(slots) > 0])
 
     def _append(self, array: pa.Array) -> None:
         merged = [array]
@@ -98,12 +98,9 @@ class ValueLog:
             if nbytes > _CHUNK_BYTES:
                 break
             merged.append(self._chunks.pop())
-            self._names.pop()
             size += len(merged[-1])
         # Also a chunk alone is copied: a slice would keep the whole batch it came from alive.
         self._chunks.append(pa.concat_arrays(merged[::-1]))
-        self._names.append(self._next_chunk)
-        self._next_chunk += 1
         self._length += len(array)
         self._log = None
 
@@ -120,8 +117,6 @@ class ValueLog:
         places = np.array_split(self._positions[slots] - 1, pieces)
         chunks = [self._take(p) for p in places if len(p)]
         self._chunks = chunks
-        self._names = list(range(self._next_chunk, self._next_chunk + len(chunks)))
-        self._next_chunk += len(chunks)
         self._length = len(slots)
         self._positions[slots] = np.arange(1, len(slots) + 1)
         self._log = None
@@ -139,22 +134,3 @@ class ValueLog:
     def log_length(self) -> int:
         """Values in the log, garbage included."""
         return self._length
-
-    def snapshot(self) -> dict[str, pa.Table]:
-        """The chunks by reference, each under a name of its own, and a copy of the positions."""
-        tables = {
-            f"{IMMUTABLE_PREFIX}{name:012d}": pa.table({"value": chunk})
-            for name, chunk in zip(self._names, self._chunks, strict=True)
-        }
-        tables["positions"] = pa.table({"position": pa.array(self._positions.copy())})
-        return tables
-
-    def restore(self, tables: Mapping[str, pa.Table]) -> None:
-        self._reset()
-        for name in sorted(n for n in tables if n.startswith(IMMUTABLE_PREFIX)):
-            self._chunks.append(as_array(tables[name]["value"], self.arrow_type))
-            self._names.append(int(name.removeprefix(IMMUTABLE_PREFIX)))
-        self._next_chunk = max(self._next_chunk, *self._names, -1) + 1 if self._names else self._next_chunk
-        self._length = sum(map(len, self._chunks))
-        self._positions = np.array(tables["positions"]["position"].to_numpy(), np.int64)
-        self._live = int(np.count_nonzero(self._positions))

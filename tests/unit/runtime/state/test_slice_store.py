@@ -7,8 +7,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamsql.runtime.state.base import IMMUTABLE_PREFIX
-from streamsql.runtime.state.slice_store import SliceStore
+from streamsql.runtime.state.slice_store import ROWS, SliceStore
 
 SCHEMA = pa.schema([("v", pa.int64())])
 
@@ -85,15 +84,30 @@ def test_slices_between_are_those_of_a_window() -> None:
     assert store.read().to_pydict()["slice_end"][0].timestamp() == 0.01
 
 
-def test_unchanged_slices_keep_their_table_names() -> None:
+def test_changes_are_what_came_and_went() -> None:
     store = SliceStore(SCHEMA)
+    store.track_changes()
     store.append(np.array([10, 20]), rows([1, 2]))
-    first = store.snapshot()
-    store.append(np.array([20]), rows([3]))
-    second = store.snapshot()
-    shared = [n for n in first if n.startswith(IMMUTABLE_PREFIX) and n in second]
-    assert [first[n]["v"].to_pylist() for n in shared] == [[1]]
-    assert first["slices"]["slice_end"].to_pylist() == [10, 20]
+    first = store.changes()[ROWS]
+    assert first["c0"].to_pylist() == [1, 2] and first["slice_end"].to_pylist() == [10, 20]
+    store.append(np.array([20, 30]), rows([3, 4]))
+    store.append(np.array([30]), rows([5]))
+    store.replace(30, rows([9]))
+    store.drop_until(10)
+    second = store.changes()[ROWS]
+    assert second["c0"].to_pylist() == [3, 9, None]
+    assert second["live"].to_pylist() == [True, True, False]
+    assert second["slot"].to_pylist()[-1] == first["slot"].to_pylist()[0]
+    assert store.changes()[ROWS].num_rows == 0
+
+
+def test_batches_stay_apart_through_a_snapshot() -> None:
+    store = SliceStore(SCHEMA)
+    for values in ([1, 2], [3], [4, 5, 6]):
+        store.append(np.full(len(values), 10), rows(values))
+    copy = SliceStore(SCHEMA)
+    copy.restore({n: t.take(list(range(t.num_rows))) for n, t in store.snapshot().items()})
+    assert [b["v"].to_pylist() for b in copy.batches(10)] == [[1, 2], [3], [4, 5, 6]]
 
 
 def test_rows_are_split_without_copying() -> None:

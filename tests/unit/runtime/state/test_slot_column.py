@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamsql.runtime.state import int128, text_values
-from streamsql.runtime.state.base import IMMUTABLE_PREFIX
+from streamsql.runtime.state import int128
 from streamsql.runtime.state.slot_column import SlotColumn
 from streamsql.runtime.state.text_values import TextValues
 from streamsql.runtime.state.value_log import ValueLog
@@ -62,7 +61,7 @@ def test_behaves_like_a_dict(arrow_type: pa.DataType, values: list[Any], data: s
     held = {s: v for s, v in model.items() if v is not None}
     assert dict(zip(*(column.read()[c].to_pylist() for c in ("slot", "value")), strict=True)) == held
     assert column.row_count == len(held)
-    assert column.nbytes > 0 or not model
+    assert column.nbytes > 0 or not held
 
 
 def test_a_snapshot_is_not_touched_by_later_changes() -> None:
@@ -105,33 +104,9 @@ def test_garbage_stays_within_bounds(arrow_type: pa.DataType) -> None:
         column.set(slots, pa.array(texts if arrow_type == pa.string() else [[t] for t in texts], arrow_type))
         model |= dict(zip(slots.tolist(), texts, strict=True))
         assert held() <= 3 * 12 * len(model) + 70_000
-    assert len(column.snapshot()) <= 16
     column.clear(np.arange(3000))
     column.set(np.arange(10), pa.array([None] * 10, arrow_type))
     assert held() <= 70_000
-
-
-@pytest.mark.parametrize("arrow_type", [pa.string(), pa.list_(pa.string())])
-def test_unchanged_pieces_keep_their_names(arrow_type: pa.DataType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever happens, a name stands for one content, and old values are not written again."""
-    monkeypatch.setattr(text_values, "_PIECE", 1000)
-    column, random = SlotColumn(arrow_type), np.random.default_rng(1)
-    seen: dict[str, pa.Table] = {}
-    kept = 0
-    for step in range(200):
-        slots = random.integers(0, 3000, 100)
-        texts = [f"{step:4} {i:7}" for i in range(100)]
-        column.set(slots, pa.array(texts if arrow_type == pa.string() else [[t] for t in texts], arrow_type))
-        tables = column.snapshot()
-        if step % 20 == 19:
-            column = SlotColumn(arrow_type)
-            column.restore(tables)
-            assert set(column.snapshot()) == set(tables)
-        for name, table in tables.items():
-            if name.startswith(IMMUTABLE_PREFIX):
-                kept += name in seen
-                assert seen.setdefault(name, table).equals(table)
-    assert kept > 300
 
 
 @pytest.mark.parametrize("arrow_type", [pa.string(), pa.list_(pa.string())])
