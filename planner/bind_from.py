@@ -16,14 +16,16 @@ from .bind_changelog import ARGUMENTS as CHANGELOG_FUNCTIONS
 from .bind_changelog import bind_changelog
 from .bind_lateral import bind_lateral
 from .bind_match import bind_match
-from .bind_on import bind_plain, filter_joined, filter_optional, split_on
+from .bind_nodes import one_row, project, refs
+from .bind_on import bind_on, has_subqueries
+from .bind_subqueries import Subqueries, SubqueryExpressions
 from .bind_table import is_proctime
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
 from .dialect.nodes import MatchedTable
-from .expressions import Expr, InputRef, Literal, input_refs, shift, transform
+from .expressions import Expr, InputRef, input_refs, shift, transform
 from .functions import conjunction, equals
 from .join_kinds import settled
-from .logical import Join, LogicalNode, Unnest, Values
+from .logical import Join, LogicalNode, Unnest
 from .logical_joins import TemporalJoin
 from .rules.push_filters import timed
 from .scope import Relation, Scope
@@ -71,7 +73,7 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
         case exp.Unnest():
             return _unnest(binder, source, source, left, outer=False)
         case exp.Lateral():
-            return _lateral(binder, source, left, outer=False)
+            return _lateral(binder, source, left, None, outer=False)
         case MatchedTable():
             node = bind_match(binder, source.args["match"], *_source(binder, source.this, left))
             node = replace(node, position=binder.position(source.args["match"]))
@@ -157,36 +159,34 @@ def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
         return _unnest(binder, join.this, join.this, left, outer=outer)
     if isinstance(join.this, exp.Lateral):
         _check_lateral(binder, join, side)
-        return _lateral(binder, join.this, left, outer=outer)
+        return _lateral(binder, join.this, left, join.args.get("on"), outer=outer)
     version = join.this.args.get("version") if isinstance(join.this, exp.Table) else None
     right = _source(binder, join.this if version is None else _unversioned(join.this), left)
-    plain, nested = split_on(join.args.get("on"))
-    if nested and side:
-        left, right = filter_optional(binder, left, right, side, nested, version is not None)
-    scope = left[1].joined(right[1])
     names = [c.name for c in join.args.get("using") or []]
     if (join.args.get("method") or "").upper() == "NATURAL":
         names = [n for n in left[1].schema.names if n in right[1].schema.names]
-    condition: Expr | None = None
-    pairs = _using(binder, left[1], right[1], names, join)
-    if pairs:
-        condition = conjunction([equals(a, b) for _, a, b in pairs])
-    elif nested:
-        condition = bind_plain(binder, scope, plain)
-    elif join.args.get("on") is not None:
-        condition = binder.condition(scope, join.args["on"], "ON")
-    join_kind = side or ("CROSS" if condition is None else "INNER")
-    if kind == "CROSS" and join.args.get("on") is not None:
+    on = join.args.get("on")
+    if kind == "CROSS" and on is not None:
         raise binder.error(join, "CROSS JOIN takes no ON condition")
-    fields = _join_fields(left[0].schema, right[0].schema, join_kind)
+    scope = left[1].joined(right[1])
+    pairs = _using(binder, left[1], right[1], names, join)
+    join_kind = side or ("CROSS" if not pairs and on is None else "INNER")
     position = binder.position(join)
-    made = Join(Schema(fields), join_kind, left[0], right[0], condition, position=position)
-    node: LogicalNode = made
-    if version is not None:
-        node = _temporal(binder, made, left, version.expression, join.this)
+
+    def joined(a: LogicalNode, b: LogicalNode, condition: Expr | None) -> LogicalNode:
+        fields = _join_fields(a.schema, b.schema, join_kind)
+        made = Join(Schema(fields), join_kind, a, b, condition, position=position)
+        return made if version is None else _temporal(binder, made, left, version.expression, join.this)
+
+    if has_subqueries(on):
+        assert on is not None
+        node = bind_on(binder, left, right, join_kind, on, joined, versioned=version is not None)
+    elif pairs:
+        node = joined(left[0], right[0], conjunction([equals(a, b) for _, a, b in pairs]))
+    else:
+        condition = None if on is None else binder.condition(binder.visible(scope), on, "ON")
+        node = joined(left[0], right[0], condition)
     scope = _with_schema(scope, node.schema)
-    if nested and not side:
-        node = filter_joined(binder, node, scope, nested)
     return node, _merged(binder, scope, pairs, join_kind, join) if pairs else scope
 
 
@@ -282,14 +282,16 @@ def _with_schema(scope: Scope, schema: Schema) -> Scope:
 # -- UNNEST --------------------------------------------------------------------------------------------------------
 
 
-def _lateral(binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, *, outer: bool) -> Bound:
+def _lateral(
+    binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, on: exp.Expr | None, *, outer: bool
+) -> Bound:
     if isinstance(lateral.this, exp.Unnest):
         return _unnest(binder, lateral.this, lateral, left, outer=outer)
     if isinstance(lateral.this, exp.Subquery | exp.Query):
         if left is None:
             node = binder.bind(lateral.this)
             return _aliased(binder, lateral, node, default="")
-        return bind_lateral(binder, lateral, *left, outer=outer)
+        return bind_lateral(binder, lateral, *left, None if _is_true(on) else on, outer=outer)
     # a table function is one that returns an array of rows
     return _unnest(binder, exp.Unnest(expressions=[lateral.this.copy()]), lateral, left, outer=outer)
 
@@ -297,26 +299,29 @@ def _lateral(binder: QueryBinder, lateral: exp.Lateral, left: Bound | None, *, o
 def _check_lateral(binder: QueryBinder, join: exp.Join, side: str) -> None:
     """Raises UnsupportedError for a join that is neither CROSS, INNER nor LEFT, or has a condition."""
     on = join.args.get("on")
+    queried = isinstance(join.this, exp.Lateral) and isinstance(join.this.this, exp.Subquery | exp.Query)
     if side not in ("", "LEFT") or join.args.get("using"):
         raise binder.unsupported(
             join, f"{side} JOIN or USING with UNNEST or LATERAL", "use LEFT JOIN … ON TRUE"
         )
-    if on is not None and not (isinstance(on, exp.Boolean) and on.this):
+    if on is not None and not _is_true(on) and not queried:
         raise binder.unsupported(
             on, "a condition other than ON TRUE with UNNEST or LATERAL", "put it into WHERE"
         )
 
 
+def _is_true(on: exp.Expr | None) -> bool:
+    return isinstance(on, exp.Boolean) and bool(on.this)
+
+
 def _unnest(
     binder: QueryBinder, unnest: exp.Unnest, aliased: exp.Expr, left: Bound | None, *, outer: bool
 ) -> Bound:
-    one = Literal(0, INT().not_null())
-    alone = (
-        Values(Schema((Field("ZERO", one.type),)), ((one,),)),
-        Scope((Relation("", Schema((Field("ZERO", one.type),))),), frozenset({0})),
-    )
-    node, scope = left if left is not None else alone
-    expr = binder.expressions(scope).bind(unnest.expressions[0])
+    alone = one_row()
+    node, scope = left if left is not None else (alone, Scope((Relation("", alone.schema),), frozenset({0})))
+    width, subqueries = len(node.schema), Subqueries(binder)
+    expr = SubqueryExpressions(binder, binder.visible(scope), subqueries).bind(unnest.expressions[0])
+    node, (expr,) = subqueries.place(node, [expr], lambda e: e)
     element = expr.type.children[0] if expr.type.children else None
     rows = element is not None and element.root is Root.ROW
     if expr.type.root in (Root.ARRAY, Root.MULTISET) and element is not None and rows:
@@ -345,6 +350,9 @@ def _unnest(
         fields = [f.renamed(n) for f, n in zip(fields, names, strict=True)]
     name = alias.name if alias is not None and alias.this is not None else ""
     schema = Schema((*node.schema, *fields))
-    made = Unnest(schema, node, expr, outer, ordinality)
-    relation = Relation(name, Schema(tuple(fields)), len(node.schema))
+    made: LogicalNode = Unnest(schema, node, expr, outer, ordinality)
+    if len(node.schema) > width:  # without what its sub-queries added
+        kept = [*refs(schema)[:width], *refs(schema)[len(node.schema) :]]
+        made = project(made, kept, [*schema.names[:width], *(f.name for f in fields)])
+    relation = Relation(name, Schema(tuple(fields)), width)
     return made, replace(scope, relations=(*scope.relations, relation))

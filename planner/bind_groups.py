@@ -26,7 +26,7 @@ from .bind_grouping_sets import (
     grouping_sets,
 )
 from .bind_nodes import project
-from .bind_subqueries import Subqueries, has_subquery
+from .bind_subqueries import Subqueries, SubqueryExpressions, has_subquery
 from .expression_binder import ExpressionBinder
 from .expressions import AggregateCall, Expr, InputRef, SortKey, is_constant, sql_text
 from .functions import FunctionRegistry
@@ -90,7 +90,14 @@ def has_over(node: exp.Expr) -> bool:
 class GroupBinder:
     """The groups of one SELECT: collects its aggregates, then builds the Aggregate node."""
 
-    def __init__(self, binder: QueryBinder, select: exp.Select, source: LogicalNode, scope: Scope) -> None:
+    def __init__(
+        self,
+        binder: QueryBinder,
+        select: exp.Select,
+        source: LogicalNode,
+        scope: Scope,
+        subqueries: Subqueries,
+    ) -> None:
         self.binder = binder
         self.select = select
         self.source = source
@@ -98,9 +105,9 @@ class GroupBinder:
         self.keys: list[Expr] = []
         self.calls: list[AggregateCall] = []
         self.window: GroupWindow | None = None
-        self.subqueries: Subqueries | None = None
+        self.subqueries = subqueries
         group = select.args.get("group")
-        plain = binder.expressions(scope)
+        plain = SubqueryExpressions(binder, scope, subqueries)
         items = group.expressions if group is not None else []
         self._sets = grouping_sets(binder, items, lambda item: self._positions(self._key(plain, item)))
 
@@ -155,8 +162,7 @@ class GroupBinder:
 
     def build(self) -> LogicalNode:
         """Aggregate over a projection of the keys and the aggregates' arguments."""
-        source, keys = self.source, self.keys
-        source, calls = self._with_subqueries(source)
+        source, keys, calls = self._with_subqueries()
         if self.window is not None:
             windowed = self.window.windowed(keys)
             width = len(windowed.input.schema)
@@ -200,16 +206,20 @@ class GroupBinder:
             position=self.binder.position(self.select.args.get("group")),
         )
 
-    def _with_subqueries(self, source: LogicalNode) -> tuple[LogicalNode, list[AggregateCall]]:
-        """The source joined with the sub-queries inside aggregates, and the aggregates over it."""
-        found = [e for c in self.calls for e in c.inputs]
-        if self.subqueries is None or not has_subquery(found):
-            return source, self.calls
+    def _with_subqueries(self) -> tuple[LogicalNode, list[Expr], list[AggregateCall]]:
+        """The source joined with the sub-queries of keys and aggregates, and both over it."""
+        found = [*self.keys, *(e for c in self.calls for e in c.inputs)]
+        if not has_subquery(found):
+            return self.source, self.keys, self.calls
         if self.window is not None:
-            raise self.binder.unsupported(self.select, "a sub-query inside an aggregate of a group window")
-        source, filled = self.subqueries.place(source, found, lambda e: e)
+            raise self.binder.unsupported(
+                self.select,
+                "a sub-query in GROUP BY or inside an aggregate of a group window",
+                "compute it in a query over the window's rows",
+            )
+        source, filled = self.subqueries.place(self.source, found, lambda e: e)
         table = dict(zip(found, filled, strict=True))
-        return source, [c.map_inputs(lambda e: table[e]) for c in self.calls]
+        return source, filled[: len(self.keys)], [c.map_inputs(lambda e: table[e]) for c in self.calls]
 
     def _call_fields(self, taken: set[str]) -> list[Field]:
         fields = []
@@ -269,18 +279,16 @@ class OverBinder:
         self,
         binder: QueryBinder,
         select: exp.Select,
-        source: LogicalNode,
         scope: Scope,
         grouped: GroupBinder | None,
+        subqueries: Subqueries,
     ) -> None:
         self.binder = binder
         self.grouped = grouped
         self.calls: list[OverCall] = []
         self._position: Position | None = None
         self.windows = {w.name: w for w in select.args.get("windows") or []}
-        self.subqueries = Subqueries(binder)
-        if grouped is not None:
-            grouped.subqueries = self.subqueries
+        self.subqueries = subqueries
         self._expressions = _SelectExpressions(self, scope)
 
     def bind(self, node: exp.Expr) -> Expr:
@@ -309,10 +317,6 @@ class OverBinder:
             for o in (order_node.expressions if order_node is not None else [])
         )
         over = OverCall(call, partition, order, self._frame(spec))
-        if has_subquery([*call.inputs, *partition, *(k.expr for k in order)]):
-            raise self.binder.unsupported(
-                node, "a sub-query inside a window function (OVER)", "compute it in a sub-query in FROM"
-            )
         self._position = self._position or self.binder.position(node)
         if over not in self.calls:
             self.calls.append(over)
@@ -343,18 +347,14 @@ class OverBinder:
         rewrite = self.grouped.rewrite if self.grouped is not None else (lambda e: e)
         if not self.calls:
             return self._with_subqueries(node, exprs, late, order, rewrite)
-        calls = tuple(
-            OverCall(
-                c.call.map_inputs(rewrite),
-                tuple(rewrite(e) for e in c.partition),
-                tuple(replace(k, expr=rewrite(k.expr)) for k in c.order),
-                c.frame,
-            )
-            for c in self.calls
-        )
+        calls = [c.map_inputs(rewrite) for c in self.calls]
+        found = [e for c in calls for e in c.inputs]
+        node, filled = self.subqueries.place(node, found, rewrite)
+        table = dict(zip(found, filled, strict=True))
+        calls = [c.map_inputs(lambda e: table[e]) for c in calls]
         width = len(node.schema)
         fields = [*node.schema, *(Field(f"$over{i}", c.call.type) for i, c in enumerate(calls))]
-        made = Over(Schema(tuple(fields)), node, calls, position=self._position)
+        made = Over(Schema(tuple(fields)), node, tuple(calls), position=self._position)
 
         def place(e: Expr) -> Expr:
             if isinstance(e, OverRef):

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from streamsql.datatypes import DataType
+from streamsql.datatypes import INT, DataType
 from streamsql.schema import PROCTIME, Field, Schema
 
 from .bind_table import is_proctime
-from .expressions import Cast, Expr, InputRef
-from .logical import LogicalNode, Project
+from .expressions import Cast, Expr, InputRef, Literal
+from .logical import LogicalNode, Project, Values
 
 
 def refs(schema: Schema) -> tuple[Expr, ...]:
     """Each column as it is."""
     return tuple(InputRef(i, f.name, f.type) for i, f in enumerate(schema))
+
+
+def one_row() -> Values:
+    """One row to compute from; a row without columns cannot be in a batch."""
+    zero = Literal(0, INT().not_null())
+    return Values(Schema((Field("ZERO", zero.type),)), ((zero,),))
 
 
 def cast(expr: Expr, target: DataType) -> Expr:

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from streamsql.catalog.catalog import CatalogManager
 from streamsql.catalog.table import ObjectPath, ViewDefinition
-from streamsql.datatypes import INT, DataType, Root, common_type
+from streamsql.datatypes import DataType, Root, common_type
 from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
 
@@ -21,11 +21,12 @@ from .bind_from import bind_from
 from .bind_grouping_sets import has_sets, optional_scope
 from .bind_groups import GroupBinder, OverBinder, has_aggregate
 from .bind_hints import SelectHints
-from .bind_nodes import cast, cast_to, project, refs, untimed
-from .bind_subqueries import bind_where
+from .bind_nodes import cast_to, one_row, project, refs, untimed
+from .bind_subqueries import Subqueries, SubqueryExpressions, bind_where, first_columns
 from .bind_table import bind_table
+from .bind_values import bind_values
 from .expression_binder import ExpressionBinder
-from .expressions import Cast, Expr, InputRef, Literal, SortKey
+from .expressions import Cast, Expr, InputRef, SortKey
 from .functions import FunctionRegistry
 from .logical import (
     Aggregate,
@@ -37,7 +38,6 @@ from .logical import (
     SetOperation,
     Sort,
     Union,
-    Values,
     View,
 )
 from .parsing import parse_expression, parse_one
@@ -87,6 +87,10 @@ class QueryBinder:
         """The binder of a sub-query in an expression over ``scope``."""
         return QueryBinder(self.context, self.sql, scope)
 
+    def visible(self, scope: Scope) -> Scope:
+        """The scope with the names of the queries around this one."""
+        return replace(scope, outer=self.outer)
+
     # -- entry -----------------------------------------------------------------------------------------------------
     def bind(self, query: exp.Expr) -> LogicalNode:
         """The plan of a SELECT, set operation, VALUES or WITH query."""
@@ -99,7 +103,7 @@ class QueryBinder:
             case exp.Union() | exp.Except() | exp.Intersect():
                 return self._order(query, self._set_operation(query))
             case exp.Values():
-                return self._order(query, self._values(query))
+                return self._order(query, bind_values(self, query))
             case exp.Subquery():
                 return self._order(query, self.bind(query.this))
             case _:
@@ -212,7 +216,7 @@ class QueryBinder:
         hints = SelectHints(self, select)
         source, scope = self._from(select)
         source = hints.on_joins(source, scope)
-        scope = replace(scope, outer=self.outer)
+        scope = self.visible(scope)
         where = select.args.get("where")
         if where is not None:
             source = bind_where(self, source, scope, where.this)
@@ -220,8 +224,9 @@ class QueryBinder:
             scope = optional_scope(scope)
         source = timed(source)
         items = self._items(select, scope)
-        grouped = GroupBinder(self, select, source, scope) if self._is_grouped(select) else None
-        over = OverBinder(self, select, source, scope, grouped)
+        subqueries = Subqueries(self)
+        grouped = GroupBinder(self, select, source, scope, subqueries) if self._is_grouped(select) else None
+        over = OverBinder(self, select, scope, grouped, subqueries)
         bind = over.bind
         exprs = [item if isinstance(item, Expr) else bind(item) for _, item in items]
         having = select.args.get("having")
@@ -237,7 +242,7 @@ class QueryBinder:
         if grouped is not None:
             node, (exprs, conditions, late, order) = grouped.finish(names, exprs, conditions, late, order)
             node = hints.on_groups(node, source)
-            node, conditions = over.subqueries.place(node, conditions, grouped.rewrite)
+            node, conditions = subqueries.place(node, conditions, grouped.rewrite)
         for c in conditions:
             node = Filter(node.schema, node, c)
         node, exprs, late, order = over.finish(node, exprs, late, order)
@@ -280,8 +285,7 @@ class QueryBinder:
     def _from(self, select: exp.Select) -> tuple[LogicalNode, Scope]:
         source = select.args.get("from_")
         if source is None:
-            zero = Literal(0, INT().not_null())  # one row without columns cannot be a batch
-            return Values(Schema((Field("ZERO", zero.type),)), ((zero,),)), Scope(())
+            return one_row(), Scope(())
         return bind_from(self, source.this, select.args.get("joins") or [])
 
     def _is_grouped(self, select: exp.Select) -> bool:
@@ -363,9 +367,12 @@ class QueryBinder:
 
     def _order(self, query: exp.Expr, node: LogicalNode) -> LogicalNode:
         """ORDER BY and LIMIT of a set operation or VALUES: they see the output columns only."""
-        binder = self.expressions(Scope.of(node.schema))
+        width, subqueries = len(node.schema), Subqueries(self)
+        binder = SubqueryExpressions(self, self.visible(Scope.of(node.schema)), subqueries)
         keys = self._order_keys(query, node.schema.names, list(refs(node.schema)), binder.bind)
-        return self._sorted(query, node, keys)
+        node, exprs = subqueries.place(node, [k.expr for k in keys], lambda e: e)
+        keys = [replace(k, expr=e) for k, e in zip(keys, exprs, strict=True)]
+        return first_columns(self._sorted(query, node, keys), width)
 
     def _sorted(self, query: exp.Expr, node: LogicalNode, keys: list[SortKey]) -> LogicalNode:
         limit, offset = self._count(query, "limit"), self._count(query, "offset") or 0
@@ -412,34 +419,6 @@ class QueryBinder:
         parts = tuple(p for s in sides for p in (s.parts if isinstance(s, Union) else (s,)))
         union = Union(schema, parts)
         return Aggregate(untimed(schema), union, tuple(range(len(schema))), ()) if distinct else union
-
-    def _values(self, query: exp.Values) -> LogicalNode:
-        binder = self.expressions(Scope(()))
-        rows = [[binder.bind(e) for e in row.expressions] for row in query.expressions]
-        width = len(rows[0])
-        types: list[DataType] = []
-        for i in range(width):
-            shared = rows[0][i].type
-            for row, node in zip(rows, query.expressions, strict=True):
-                if len(row) != width:
-                    raise self.error(node, f"this row has {len(row)} values, the first has {width}")
-                found = common_type(shared, row[i].type)
-                if found is None:
-                    raise self.error(
-                        node.expressions[i], f"column {i + 1} has values of types {shared} and {row[i].type}"
-                    )
-                shared = found
-            types.append(shared)
-        alias = query.args.get("alias")
-        names = (
-            [c.name for c in alias.columns]
-            if alias is not None and alias.columns
-            else [f"EXPR${i}" for i in range(width)]
-        )
-        schema = Schema(tuple(Field(n, t) for n, t in zip(names, types, strict=True)))
-        return Values(
-            schema, tuple(tuple(cast(e, t) for e, t in zip(row, types, strict=True)) for row in rows)
-        )
 
 
 def _with_aliases(

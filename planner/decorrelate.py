@@ -7,237 +7,316 @@
         Scan(k, x)                                       Scan(k, x)
 
 What is left reads nothing of the outer query, so it can be joined with it. An aggregate on the way is grouped by what
-the conditions compare with the outer query.
+the conditions compare with the outer query, a LIMIT or OVER partitioned by it. Where the comparison is no equality the
+rows are joined with the *domain* first: the distinct outer values that they are compared with.
+
+::
+
+    Aggregate(SUM(x))                                Aggregate(SUM(x), by d)     condition:  d IS NOT DISTINCT FROM
+      Filter(k < outer.k)                becomes       Join(k < d)                           outer.k
+        Scan(k, x)                                       Scan(k, x)
+                                                         Aggregate(by d): the outer k
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from streamsql.datatypes import BIGINT
 from streamsql.schema import Field, Schema
 
-from .bind_nodes import refs
-from .expressions import (
-    AggregateCall,
-    Call,
-    Expr,
-    InputRef,
-    Literal,
-    OuterRef,
-    SortKey,
-    conjuncts,
-    input_refs,
-    remap,
-    shift,
-    substitute,
-    walk,
+from .bind_nodes import refs, untimed
+from .expressions import AggregateCall, Expr, InputRef, Literal, conjuncts, remap, shift, substitute
+from .functions import FunctionRegistry, conjunction
+from .join_conditions import call
+from .lifted import Lifted, Outer, equality, flat, on_columns, over_domain, present
+from .logical import (
+    Aggregate,
+    Expand,
+    Filter,
+    Join,
+    LogicalNode,
+    Over,
+    OverCall,
+    Project,
+    SetOperation,
+    Sort,
+    Union,
+    Unnest,
+    View,
 )
-from .functions import conjunction
-from .logical import Aggregate, Filter, Join, LogicalNode, OverCall, Project, Sort, View
-
-Refuse = Callable[[str], NoReturn]
-"""Raises the error for something that cannot be lifted over."""
+from .logical_joins import TemporalJoin
+from .outer_refs import is_correlated, outer_values, reads_outer, replaced
 
 _COUNTS = ("COUNT", "APPROX_COUNT_DISTINCT")
+_FUNCTIONS = FunctionRegistry()
 
 
-@dataclass(frozen=True)
-class Lifted:
-    """``node`` reads nothing of the outer query; its first columns are those of the sub-query as written.
-
-    ``conditions`` over its columns and the outer query's say which of its rows belong to an outer row. ``empty``: for a
-    sub-query that aggregates everything, what its columns are where no row belongs.
-    """
-
-    node: LogicalNode
-    conditions: tuple[Expr, ...] = ()
-    empty: tuple[Expr, ...] | None = None
+# -- the nodes -------------------------------------------------------------------------------------------------------
 
 
-def reads_outer(expr: Expr) -> bool:
-    """Whether a column of the outer query is read."""
-    return any(isinstance(e, OuterRef) for e in walk(expr))
-
-
-def is_correlated(node: LogicalNode) -> bool:
-    """Whether anything in the plan reads the outer query."""
-    return any(map(reads_outer, _expressions(node))) or any(is_correlated(i) for i in node.inputs)
-
-
-def equality(condition: Expr) -> tuple[Expr, Expr] | None:
-    """The sides of ``inner = outer``, that of the sub-query first; None for any other condition."""
-    if not isinstance(condition, Call) or condition.function.name != "=":
-        return None
-    for a, b in (condition.args, condition.args[::-1]):
-        if not reads_outer(a) and input_refs(a) and reads_outer(b) and not input_refs(b):
-            return a, b
-    return None
-
-
-def is_outer_only(condition: Expr) -> bool:
-    """Whether a condition reads nothing of the sub-query."""
-    return not input_refs(condition)
-
-
-def lift(node: LogicalNode, refuse: Refuse) -> Lifted:
-    """The sub-query with its correlated conditions on top."""
+def lift(node: LogicalNode, outer: Outer) -> Lifted:
+    """The sub-query with its correlated conditions on top. All of it is as seen from within the sub-query."""
     if not is_correlated(node):
-        return Lifted(node)
-    match node:
-        case Filter():
-            return _filter(node, lift(node.input, refuse), refuse)
-        case Project():
-            return _project(node, lift(node.input, refuse), refuse)
-        case Aggregate():
-            return _aggregate(node, lift(node.input, refuse), refuse)
-        case Join():
-            return _join(node, refuse)
-        case View():
-            return lift(node.input, refuse)
-        case Sort():
-            return refuse("ORDER BY or LIMIT")
-        case _:
-            return refuse(_NAMES.get(type(node).__name__, type(node).__name__))
+        return Lifted(node, refs(node.schema))
+    handler = _HANDLERS.get(type(node))
+    if handler is None:
+        name = type(node).__name__
+        outer.refuse(_NAMES.get(name, name))
+    return handler(node, outer)
 
 
 _NAMES = {
-    "Over": "an OVER aggregate",
-    "Union": "UNION",
-    "SetOperation": "INTERSECT or EXCEPT",
-    "Expand": "GROUPING SETS",
-    "Unnest": "UNNEST",
     "WindowTable": "a window table function",
-    "Values": "VALUES",
+    "MatchRecognize": "MATCH_RECOGNIZE",
+    "ToChangelog": "TO_CHANGELOG",
+    "FromChangelog": "FROM_CHANGELOG",
 }
 
 
-def _filter(node: Filter, below: Lifted, refuse: Refuse) -> Lifted:
-    if below.empty is not None:
-        refuse("HAVING without GROUP BY")
-    parts = conjuncts(node.condition)
+def _filter(node: Filter, outer: Outer) -> Lifted:
+    below = present(lift(node.input, outer), outer)
+    parts = conjuncts(substitute(node.condition, below.columns))
     own = [e for e in parts if not reads_outer(e)]
     kept = Filter(below.node.schema, below.node, conjunction(own)) if own else below.node
-    return Lifted(kept, (*below.conditions, *(e for e in parts if reads_outer(e))))
+    return replace(below, node=kept, conditions=(*below.conditions, *(e for e in parts if reads_outer(e))))
 
 
-def _project(node: Project, below: Lifted, refuse: Refuse) -> Lifted:
-    if any(map(reads_outer, node.exprs)):
-        refuse("a column of the outer query outside WHERE")
-    needed = sorted({i for c in below.conditions for i in input_refs(c)})
-    width = len(node.exprs)
-    columns = refs(below.node.schema)
-    fields = (*node.schema.fields, *(below.node.schema[i] for i in needed))
-    made = Project(Schema(fields), below.node, (*node.exprs, *(columns[i] for i in needed)))
-    moved = {i: width + n for n, i in enumerate(needed)}
-    empty = None
-    if below.empty is not None:
-        over_nothing = below.empty
-        empty = tuple(substitute(e, over_nothing) for e in node.exprs)
-    return Lifted(made, tuple(remap(c, moved) for c in below.conditions), empty)
+def _project(node: Project, outer: Outer) -> Lifted:
+    below = lift(node.input, outer)
+    return replace(below, columns=tuple(substitute(e, below.columns) for e in node.exprs))
 
 
-def _aggregate(node: Aggregate, below: Lifted, refuse: Refuse) -> Lifted:
-    if below.empty is not None:
-        refuse("an aggregate of an aggregate of everything")
-    if any(reads_outer(e) for c in node.calls for e in c.inputs):
-        refuse("a column of the outer query inside an aggregate")
-    inner: list[Expr] = []
-    conditions: list[tuple[Expr | None, Expr]] = []
-    for condition in below.conditions:
-        sides = equality(condition)
-        if sides is None and not is_outer_only(condition):
-            refuse(f"an aggregate over rows found by {condition.text()}")
-        if sides is None:
-            conditions.append((None, condition))
-            continue
-        inner += [sides[0]] if sides[0] not in inner else []
-        conditions.append((sides[0], condition))
-    base = below.node
-    fields = [*base.schema, *(Field(f"$c{i}", e.type) for i, e in enumerate(inner))]
-    source = Project(Schema(tuple(fields)), base, (*refs(base.schema), *inner))
-    width, keys, more = len(base.schema), len(node.keys), len(inner)
-    grouped = Aggregate(
-        Schema((*node.schema.fields[:keys], *fields[width:], *node.schema.fields[keys:])),
-        source,
-        (*node.keys, *range(width, width + more)),
-        node.calls,
+def _aggregate(node: Aggregate, outer: Outer) -> Lifted:
+    inputs = [e for c in node.calls for e in c.inputs]
+    below = flat(lift(node.input, outer), outer, *inputs)
+    first, keys = len(node.input.schema), len(node.keys)
+    sides = range(first, len(below.node.schema))
+    table = _values_at(below)
+    grouped = replace(
+        node,
+        schema=Schema(
+            (
+                *node.schema.fields[:keys],
+                *untimed(below.node.schema).fields[first:],
+                *node.schema.fields[keys:],
+            )
+        ),
+        input=below.node,
+        keys=(*node.keys, *sides),
+        calls=tuple(c.map_inputs(lambda e: replaced(e, table)) for c in node.calls),
     )
-    out = refs(grouped.schema)
-    ordered = (*out[:keys], *out[keys + more :], *out[keys : keys + more])
-    made = Project(Schema((*node.schema.fields, *fields[width:])), grouped, ordered)
-    first = len(node.schema)
-    lifted: list[Expr] = []
-    for side, condition in conditions:
-        if side is None:
-            lifted.append(condition)
-            continue
-        at = first + inner.index(side)
-        assert isinstance(condition, Call)
-        column = InputRef(at, made.schema[at].name, made.schema[at].type)
-        lifted.append(replace(condition, args=tuple(column if a == side else a for a in condition.args)))
+    out, more = refs(grouped.schema), len(sides)
     empty: tuple[Expr, ...] | None = None
     if not node.keys:
-        empty = tuple(
+        absent = [Literal(None, f.type.with_nullable(True)) for f in grouped.schema.fields[:more]]
+        counts = [
             Literal(0, BIGINT().not_null()) if c.function.name in _COUNTS else Literal(None, f.type)
             for c, f in zip(node.calls, node.schema, strict=True)
-        )
-    return Lifted(made, tuple(lifted), empty)
+        ]
+        empty = (*absent, *counts)
+    columns = (*out[:keys], *out[keys + more :])
+    return Lifted(grouped, columns, _moved(below, first, out[keys : keys + more]), empty)
 
 
-def _join(node: Join, refuse: Refuse) -> Lifted:
-    """Conditions of both sides of an inner join, of the left side of the others."""
-    inner = node.kind in ("INNER", "CROSS")
-    if node.condition is not None and reads_outer(node.condition):
-        refuse("a column of the outer query in ON")
-    if not inner and (is_correlated(node.right) or node.kind in ("RIGHT", "FULL")):
-        refuse(f"a {node.kind} join")
-    left, right = lift(node.left, refuse), lift(node.right, refuse)
-    if left.empty is not None or right.empty is not None:
-        refuse("a join with an aggregate of everything")
-    if node.kind in ("SEMI", "ANTI"):
-        refuse("a further sub-query")
+def _values_at(below: Lifted) -> dict[Expr, Expr]:
+    """The columns that hold outer values, once the rows were joined with the domain."""
+    pairs = [pair for c in below.conditions if (pair := equality(c)) is not None]
+    return {value: side for side, value in pairs}
+
+
+def _moved(below: Lifted, first: int, columns: Sequence[Expr]) -> tuple[Expr, ...]:
+    """The conditions of a flat node where its last columns are now ``columns``."""
+    return on_columns(below.conditions, refs(below.node.schema)[first:], columns)
+
+
+def _over(node: Over, outer: Outer) -> Lifted:
+    inputs = [e for c in node.calls for e in c.inputs]
+    below = flat(lift(node.input, outer), outer, *inputs)
+    width, wide = len(node.input.schema), len(below.node.schema)
+    table = _values_at(below)
+    sides = refs(below.node.schema)[width:]
+    calls = tuple(c.map_inputs(lambda e: replaced(e, table)) for c in node.calls)
+    made = replace(
+        node,
+        schema=Schema((*below.node.schema, *node.schema.fields[width:])),
+        input=below.node,
+        calls=tuple(replace(c, partition=(*c.partition, *sides)) for c in calls),
+    )
+    return Lifted(made, _without(made.schema, width, wide), below.conditions)
+
+
+def _without(schema: Schema, start: int, end: int) -> tuple[Expr, ...]:
+    columns = refs(schema)
+    return (*columns[:start], *columns[end:])
+
+
+def _sort(node: Sort, outer: Outer) -> Lifted:
+    """LIMIT takes so many rows for each outer row; the order of what comes out means nothing."""
+    below = lift(node.input, outer)
+    if node.limit is None and not node.offset:
+        return below
+    below = flat(below, outer)
+    width = len(node.schema)
+    function = _FUNCTIONS.aggregate("ROW_NUMBER")
+    assert function is not None
+    number = AggregateCall(function, (), BIGINT().not_null())
+    columns = refs(below.node.schema)
+    ranks = OverCall(number, columns[width:], node.keys)
+    schema = Schema((*below.node.schema, Field("$n", number.type)))
+    ranked = Over(schema, below.node, (ranks,), position=node.position)
+    at = InputRef(len(columns), "$n", number.type)
+    bounds = [call(">", at, _long(node.offset))] if node.offset else []
+    if node.limit is not None:
+        bounds.append(call("<=", at, _long(node.offset + node.limit)))
+    kept = Filter(schema, ranked, conjunction(bounds))
+    return Lifted(kept, refs(schema)[:width], below.conditions)
+
+
+def _long(value: int) -> Expr:
+    return Literal(value, BIGINT().not_null())
+
+
+def _unnest(node: Unnest, outer: Outer) -> Lifted:
+    below = lift(node.input, outer)
+    below = flat(below, outer, node.expr)
+    width, wide = len(node.input.schema), len(below.node.schema)
+    made = replace(
+        node,
+        schema=Schema((*below.node.schema, *node.schema.fields[width:])),
+        input=below.node,
+        expr=replaced(node.expr, _values_at(below)),
+    )
+    return Lifted(made, _without(made.schema, width, wide), below.conditions)
+
+
+def _expand(node: Expand, outer: Outer) -> Lifted:
+    below = flat(lift(node.input, outer), outer)
+    width, wide = len(node.input.schema), len(below.node.schema)
+    fields = (*node.schema.fields[:width], *below.node.schema.fields[width:], node.schema[width])
+    made = replace(node, schema=Schema(fields), input=below.node)
+    return Lifted(made, _without(made.schema, width, wide), below.conditions)
+
+
+def _view(node: View, outer: Outer) -> Lifted:
+    return lift(node.input, outer)
+
+
+# -- several inputs --------------------------------------------------------------------------------------------------
+
+
+def _branches(node: Union | SetOperation, outer: Outer) -> Lifted:
+    """Each input once for each value that any of them reads."""
+    lifted = [lift(i, outer) for i in node.inputs]
+    values = outer_values(e for x in lifted for e in (*x.conditions, *x.columns))
+    parts = [over_domain(x, outer, values) for x in lifted]
+    width = len(node.schema)
+    fields = (*untimed(node.schema), *parts[0].node.schema.fields[width:])
+    made = replace(node.with_inputs([p.node for p in parts]), schema=Schema(fields))
+    return replace(parts[0], node=made, columns=refs(made.schema)[:width])
+
+
+def _join(node: Join, outer: Outer) -> Lifted:
+    left, right = lift(node.left, outer), lift(node.right, outer)
+    if node.kind in ("INNER", "CROSS"):
+        return _inner_join(node, present(left, outer), present(right, outer))
+    preserved = node.right if node.kind == "RIGHT" else node.left
+    optional = node.left if node.kind == "RIGHT" else node.right
+    on = node.condition is not None and reads_outer(node.condition)
+    if node.kind == "FULL" or on or is_correlated(optional) or not is_correlated(preserved):
+        return _joined_by_domain(node, left, right, outer)
+    if node.kind == "RIGHT":
+        right = flat(right, outer)
+        columns, conditions = refs(left.node.schema), right.conditions
+        return _over_sides(node, Lifted(left.node, columns), right, (), conditions)
+    left = flat(left, outer)
+    return _over_sides(node, left, right, left.conditions, ())
+
+
+def _inner_join(node: Join, left: Lifted, right: Lifted) -> Lifted:
+    wide = len(left.node.schema)
+    columns = (*left.columns, *(shift(c, wide) for c in right.columns))
+    parts = [] if node.condition is None else conjuncts(substitute(node.condition, columns))
+    own = [e for e in parts if not reads_outer(e)]
+    schema = Schema((*left.node.schema, *right.node.schema))
+    made = replace(
+        node,
+        schema=untimed(schema),
+        left=left.node,
+        right=right.node,
+        kind="INNER" if own else "CROSS",
+        condition=conjunction(own) if own else None,
+    )
+    conditions = (*left.conditions, *(shift(c, wide) for c in right.conditions))
+    return Lifted(made, columns, (*conditions, *(e for e in parts if reads_outer(e))))
+
+
+def _over_sides(
+    node: Join, left: Lifted, right: Lifted, first: Sequence[Expr], second: Sequence[Expr]
+) -> Lifted:
+    """The join over inputs that begin with the columns they had; ``first`` and ``second`` are their conditions."""
     a, b = len(node.left.schema), len(node.right.schema)
     wide = len(left.node.schema)
-    schema = Schema((*_typed(left.node, node, 0), *_typed(right.node, node, a)))
     moved = {i: i if i < a else i - a + wide for i in range(a + b)}
-    condition = None if node.condition is None else remap(node.condition, moved)
-    joined = replace(node, schema=schema, left=left.node, right=right.node, condition=condition)
-    order = [*range(a), *range(wide, wide + b), *range(a, wide), *range(wide + b, len(schema))]
-    columns = refs(schema)
-    made = Project(Schema(tuple(schema[i] for i in order)), joined, tuple(columns[i] for i in order))
-    place = {i: n for n, i in enumerate(order)}
-    conditions = (*left.conditions, *(shift(c, wide) for c in right.conditions))
-    return Lifted(made, tuple(remap(c, place) for c in conditions))
+    fields = [*node.schema.fields[:a], *left.node.schema.fields[a:]]
+    if not node.one_sided:
+        fields += [*node.schema.fields[a:], *right.node.schema.fields[b:]]
+    made = node.over(Schema(tuple(fields)), left.node, right.node, moved)
+    columns = refs(made.schema)
+    own = columns[:a] if node.one_sided else (*columns[:a], *columns[wide : wide + b])
+    return Lifted(made, own, (*first, *(shift(c, wide) for c in second)))
 
 
-def _typed(side: LogicalNode, node: Join, first: int) -> list[Field]:
-    """The fields of a side as the join has them; those lifted through it as they are."""
-    old = len(node.left.schema) if first == 0 else len(node.right.schema)
-    return [*node.schema.fields[first : first + old], *side.schema.fields[old:]]
+def _joined_by_domain(node: Join, left: Lifted, right: Lifted, outer: Outer) -> Lifted:
+    """Both inputs once for each value that anything here reads, joined where the value is the same."""
+    on = [] if node.condition is None else [node.condition]
+    values = outer_values([*left.conditions, *left.columns, *right.conditions, *right.columns, *on])
+    left, right = over_domain(left, outer, values), over_domain(right, outer, values)
+    a, b, wide = len(node.left.schema), len(node.right.schema), len(left.node.schema)
+    moved = {i: i if i < a else i - a + wide for i in range(a + b)}
+    ours = refs(left.node.schema)[a:]
+    theirs = [shift(e, wide) for e in refs(right.node.schema)[b:]]
+    table = dict(zip(values, ours, strict=True))
+    same = [call("IS NOT DISTINCT FROM", x, y) for x, y in zip(ours, theirs, strict=True)]
+    fields = [*node.schema.fields[:a], *left.node.schema.fields[a:]]
+    if not node.one_sided:
+        fields += [*node.schema.fields[a:], *right.node.schema.fields[b:]]
+    made = replace(
+        node,
+        schema=untimed(Schema(tuple(fields))),
+        left=left.node,
+        right=right.node,
+        condition=conjunction([*(replaced(remap(c, moved), table) for c in on), *same]),
+    )
+    columns = refs(made.schema)
+    either = [call("COALESCE", x, y) for x, y in zip(ours, theirs, strict=True)]
+    held: Sequence[Expr] = {"RIGHT": theirs, "FULL": either}.get(node.kind, ours)
+    own = columns[:a] if node.one_sided else (*columns[:a], *columns[wide : wide + b])
+    conditions = tuple(call("IS NOT DISTINCT FROM", x, v) for x, v in zip(held, values, strict=True))
+    return Lifted(made, own, conditions)
 
 
-def _expressions(value: object) -> Iterator[Expr]:
-    """The expressions of one node, or of a part of it."""
-    match value:
-        case LogicalNode():
-            for part in vars(value).values():
-                if not isinstance(part, LogicalNode):
-                    yield from _expressions(part)
-        case Expr():
-            yield value
-        case AggregateCall():
-            yield from value.inputs
-        case OverCall():
-            yield from value.call.inputs
-            yield from (*value.partition, *(k.expr for k in value.order))
-        case SortKey():
-            yield value.expr
-        case tuple():
-            for part in value:
-                if not isinstance(part, LogicalNode):
-                    yield from _expressions(part)
-        case _:
-            pass
+def _temporal_join(node: TemporalJoin, outer: Outer) -> Lifted:
+    if is_correlated(node.right) or (node.condition is not None and reads_outer(node.condition)):
+        outer.refuse("FOR SYSTEM_TIME AS OF with columns of the outer query")
+    left = flat(lift(node.left, outer), outer)
+    right = Lifted(node.right, refs(node.right.schema))
+    return _over_sides(node, left, right, left.conditions, ())
+
+
+_HANDLERS: Mapping[type[LogicalNode], Callable[[Any, Outer], Lifted]] = {
+    Filter: _filter,
+    Project: _project,
+    Aggregate: _aggregate,
+    Over: _over,
+    Sort: _sort,
+    Unnest: _unnest,
+    Expand: _expand,
+    View: _view,
+    Union: _branches,
+    SetOperation: _branches,
+    Join: _join,
+    TemporalJoin: _temporal_join,
+}

@@ -57,11 +57,12 @@ class InputRef(Expr):
 
 @dataclass(frozen=True)
 class OuterRef(Expr):
-    """Column ``index`` of the query around a sub-query."""
+    """Column ``index`` of a query around a sub-query: at level 1 the one directly around it."""
 
     index: int
     name: str
     type: DataType
+    level: int = 1
 
     def text(self) -> str:
         return self.name

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamsql.datatypes import Root
-from streamsql.errors import UnsupportedError, ValidationError
+from streamsql.errors import ValidationError
 from streamsql.schema import Schema
 
-from .expressions import Expr, FieldAccess, InputRef, OuterRef, shift, transform
+from .expressions import Expr, FieldAccess, InputRef, shift
+from .outer_refs import outward
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Scope:
                 raise self._ambiguous(qualifier, column)
             if found:
                 return descend(found[0], fields)
-        return None if self.outer is None else _from_outside(self.outer.resolve(parts, node), parts)
+        return None if self.outer is None else _from_outside(self.outer.resolve(parts, node))
 
     def _columns(self, qualifier: Sequence[str], column: str) -> list[Expr]:
         found = [] if qualifier else [e for name, e in self.merged if name == column]
@@ -122,18 +123,9 @@ class Scope:
         )
 
 
-def _from_outside(found: Expr | None, parts: Sequence[str]) -> Expr | None:
-    """A column of the outer query as a sub-query reads it."""
-
-    def outside(e: Expr) -> Expr:
-        if isinstance(e, OuterRef):
-            raise UnsupportedError(
-                f"'{'.'.join(parts)}' belongs to a query two levels up",
-                hint="a sub-query may read columns of the query directly around it",
-            )
-        return OuterRef(e.index, e.name, e.type) if isinstance(e, InputRef) else e
-
-    return None if found is None else transform(found, outside)
+def _from_outside(found: Expr | None) -> Expr | None:
+    """A column of the queries around a sub-query as it reads it."""
+    return None if found is None else outward(found)
 
 
 def descend(expr: Expr, fields: Sequence[str]) -> Expr | None:

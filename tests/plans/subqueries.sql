@@ -21,3 +21,15 @@ SELECT p.name, l.n FROM players AS p, LATERAL (SELECT COUNT(*) AS n FROM changes
 
 -- title: changes as rows and back
 SELECT * FROM FROM_CHANGELOG(TABLE (SELECT * FROM TO_CHANGELOG(TABLE per_player PARTITION BY player)));
+
+-- title: an aggregate by another comparison is computed for each value compared
+SELECT id FROM orders AS o WHERE shares > (SELECT AVG(c.score) FROM changes AS c WHERE c.id < o.id);
+
+-- title: the first rows of each
+SELECT p.name, l.id, l.score FROM players AS p, LATERAL (SELECT id, score FROM changes AS c WHERE c.team = p.team ORDER BY score DESC LIMIT 2) AS l;
+
+-- title: a condition on the preserved side
+SELECT o.id, p.score FROM orders AS o LEFT JOIN players AS p ON p.name = o.player AND o.shares IN (SELECT score FROM changes);
+
+-- title: two levels up
+SELECT id FROM orders AS o WHERE EXISTS (SELECT 1 FROM players AS p WHERE p.name = o.player AND EXISTS (SELECT 1 FROM changes AS c WHERE c.team = p.team AND c.id = o.id));
