@@ -256,6 +256,11 @@ class CatalogManager:
             paths = {*self._permanent, *self._temporary}
             return sorted(p.name for p in paths if (p.catalog, p.database) == (catalog, database))
 
+    def definitions(self) -> list[TableOrView]:
+        """All tables and views, temporary ones last, else in order of creation."""
+        with self._lock:
+            return [*self._permanent.values(), *self._temporary.values()]
+
     def tables(self, catalog: str, database: str) -> list[str]:
         """Names of tables and views as SHOW TABLES lists them."""
         if catalog == JOBS or database == JOBS:

@@ -6,6 +6,7 @@ The SQL of operators is made in ``build_calc.py`` (and how Calcs are fused), ``b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,11 @@ from streamsql.errors import ConfigError, StreamSqlError
 from streamsql.options import Options
 from streamsql.planner import physical as p
 from streamsql.planner.expressions import Call, Expr, InputRef, Literal, remap, substitute
+from streamsql.planner.fingerprints import fingerprints
 from streamsql.planner.sql_parts import floor_ms
 from streamsql.schema import Schema
 
+from .attempt import JobPlan, OnBadRecords
 from .build_calc import Fusion, calc, changelog_normalize, correlate, union
 from .build_changelog import from_changelog, to_changelog
 from .build_expand import expand
@@ -30,17 +33,20 @@ from .build_joins import interval_join, join, temporal_join, window_join
 from .build_match import match_recognize
 from .build_over import over_aggregate
 from .build_ranks import deduplicate, limit, rank, sort, sort_limit, temporal_sort, window_rank
+from .build_recovery import begin, coordinate, restore, writer_name
 from .build_sets import set_operation
 from .build_sinks import sink_upsert_materializer
 from .build_windows import window_aggregate, window_table_function
+from .checkpoint.recovery import CheckpointSetup, Recovery
+from .checkpoint.snapshot import SourceSnapshot
 from .connectors import create_sink, create_source
-from .connectors.base import SinkContext, SourceContext
+from .connectors.base import SinkContext, Source, SourceContext
 from .connectors.values import ValuesSource
 from .engine import Engine, internal_schema
 from .error_log import ErrorLog
 from .expressions import FragmentCompiler
 from .graph import Graph
-from .job import Job, JobPlan, OnBadRecords
+from .job import Job
 from .operators.base import Operator, OperatorContext
 from .operators.collect import Collect, ResultQueue
 from .operators.sink import Sink, SinkConfig
@@ -91,6 +97,7 @@ class BuildOptions:
     bounded: bool = False
     register_functions: Callable[[Engine], None] = lambda engine: None
     find_table: Callable[[str], TableDefinition] | None = None
+    checkpoints: CheckpointSetup | None = None
 
 
 @dataclass
@@ -102,37 +109,57 @@ class BuiltJob:
 
 
 def build(plan: p.PhysicalPlan, job: Job, options: BuildOptions, queue: ResultQueue | None) -> BuiltJob:
-    """Operators, sources and sinks of a plan; opens them. Raises what opening raises (a missing topic, a bad path)."""
+    """Operators, sources and sinks of a plan; opens them, and puts back the state they go on from.
+
+    Raises what opening raises (a missing topic, a bad path), and StateError where a checkpoint does not fit.
+    """
+    recovery = begin(plan, job, options, queue)
     engine = Engine(threads=options.threads, time_zone=options.time_zone)
-    options.register_functions(engine)
-    engine.set_now(job.now_ms())
-    builder = _Builder(plan, job, options, engine, queue)
+    builder = _Builder(plan, job, options, engine, queue, recovery)
     try:
+        options.register_functions(engine)
+        engine.set_now(job.now_ms())
         for node in plan.nodes():
             builder.add(node)
+        builder.recover_sinks()
         builder.graph.open()
+        ended = recovery is not None and restore(recovery, builder.graph, builder.sources, job, options)
         for task in builder.sources:
-            task.source.start()
+            if not ended:
+                task.source.start()
+        coordinator = (
+            None if recovery is None else coordinate(recovery, builder.graph, builder.sources, job, options)
+        )
     except BaseException:
         for task in builder.sources:
             task.source.close()
         builder.close_sinks()
+        if recovery is not None:
+            recovery.close()
         engine.close()
         raise
     logs = builder.error_logs
     on_bad: dict[int, OnBadRecords] = {i: log.write for i, log in logs.items()}
-    made = JobPlan(builder.graph, builder.sources, engine, [log.close for log in logs.values()], on_bad)
+    closers = [log.close for log in logs.values()]
+    made = JobPlan(builder.graph, builder.sources, engine, closers, on_bad, coordinator, ended)
     return BuiltJob(made, builder.places)
 
 
 class _Builder:
     def __init__(
-        self, plan: p.PhysicalPlan, job: Job, options: BuildOptions, engine: Engine, queue: ResultQueue | None
+        self,
+        plan: p.PhysicalPlan,
+        job: Job,
+        options: BuildOptions,
+        engine: Engine,
+        queue: ResultQueue | None,
+        recovery: Recovery | None,
     ) -> None:
         self.job = job
         self.options = options
         self.engine = engine
         self.queue = queue
+        self.recovery = recovery
         self.sql = FragmentCompiler(options.time_zone)
         self.graph = Graph()
         self.sources: list[SourceTask] = []
@@ -141,6 +168,8 @@ class _Builder:
         nodes = plan.nodes()
         self.fusion = Fusion(nodes, self.sql)
         self.watermarks = _watermarks(nodes)
+        self.prints = fingerprints(plan)
+        self._occurrences: Counter[str] = Counter()
 
     # -- dispatch --------------------------------------------------------------------------------------------------
     def add(self, node: p.PhysicalNode) -> None:
@@ -167,32 +196,55 @@ class _Builder:
         ttls = tuple(self.options.state_ttl_ms if ttl is None else ttl.ms for ttl in hints)
         context = OperatorContext(self.engine, time_zone=self.options.time_zone, ttls=ttls)
         places = [self.places[id(i)] for i in self.fusion.bases(node)]
-        self.places[id(node)] = self.graph.add(node.name, operator, places, context)
+        self.places[id(node)] = place = self.graph.add(node.name, operator, places, context)
+        vertex, found = self.graph.vertices[place], self.prints[id(node)]
+        vertex.fingerprint, vertex.description = found.value, found.description
+
+    def _occurrence(self, fingerprint: str) -> int:
+        """How many parts of the job with this fingerprint came before."""
+        self._occurrences[fingerprint] += 1
+        return self._occurrences[fingerprint] - 1
 
     # -- sources ---------------------------------------------------------------------------------------------------
     def _source(self, node: p.TableSourceScan) -> int:
         width = len(node.schema) - len(node.metadata)
+        fingerprint, saved = self.prints[id(node)].value, None
+        if self.recovery is not None:
+            saved = self.recovery.source(fingerprint, self._occurrence(fingerprint))
         context = SourceContext(
             table=node.table,
             options=node.options,
             physical=Schema(node.schema.fields[:width]),
             metadata=node.metadata,
             metadata_schema=Schema(node.schema.fields[width:]),
-            positions={},
+            positions={} if saved is None else saved.positions,
             wake=self.job.wake,
             now_ms=self.job.now_ms,
             time_zone=self.options.time_zone,
             batch_rows_max=self.options.batch_rows_max,
             bounded=self.options.bounded,
             job_name=self.job.name,
+            memory={} if saved is None else saved.memory,
         )
         schema = internal_schema(node.schema)
-        task = SourceTask(
-            create_source(context), schema, self._watermark_plan(node), now_ms=self.job.now_ms()
-        )
-        self.sources.append(task)
+        self._add_source(create_source(context), schema, self._watermark_plan(node), saved, fingerprint)
+        self.sources[-1].name = str(node.table.path)
         self._error_log(node)
         return -len(self.sources)
+
+    def _add_source(
+        self,
+        source: Source,
+        schema: pa.Schema,
+        watermark: WatermarkPlan | None,
+        saved: SourceSnapshot | None,
+        fingerprint: str,
+    ) -> None:
+        task = SourceTask(source, schema, watermark, now_ms=self.job.now_ms())
+        task.fingerprint = fingerprint
+        if saved is not None:
+            task.restore(saved, self.job.now_ms())
+        self.sources.append(task)
 
     def _error_log(self, node: p.TableSourceScan) -> None:
         """The log table of a source in error-handling mode ``log``."""
@@ -222,8 +274,13 @@ class _Builder:
             + (", ".join(f"{e} AS c{i}" for i, e in enumerate(self.sql.exprs(row, Schema(())))) or "1 AS c0")
             for row in node.rows
         ]
-        source = ValuesSource(lambda: self.engine.query(" UNION ALL ".join(rows), {}), schema)
-        self.sources.append(SourceTask(source, schema, None, now_ms=self.job.now_ms()))
+        fingerprint, saved = self.prints[id(node)].value, None
+        if self.recovery is not None:
+            saved = self.recovery.source(fingerprint, self._occurrence(fingerprint))
+        positions = {} if saved is None else saved.positions
+        source = ValuesSource(lambda: self.engine.query(" UNION ALL ".join(rows), {}), schema, positions)
+        self._add_source(source, schema, None, saved, fingerprint)
+        self.sources[-1].name = "VALUES"
         return -len(self.sources)
 
     def _watermark_plan(self, node: p.TableSourceScan) -> WatermarkPlan | None:
@@ -249,7 +306,8 @@ class _Builder:
 
     # -- sinks -----------------------------------------------------------------------------------------------------
     def _sink(self, node: p.Sink) -> Operator:
-        source = node.inputs[0]
+        source, setup = node.inputs[0], self.options.checkpoints
+        fingerprint = self.prints[id(node)].value
         upsert = source.mode is ChangelogMode.UPSERT
         context = SinkContext(
             table=node.table,
@@ -265,11 +323,27 @@ class _Builder:
             time_zone=self.options.time_zone,
             job_name=self.job.name,
             wake=self.job.wake,
+            checkpointed=setup is not None and setup.enabled and setup.exactly_once,
+            transaction=None if self.recovery is None else self.recovery.transaction,
+            writer=writer_name(self.job.name, fingerprint, self._occurrence(fingerprint)),
         )
         config = SinkConfig(
             node.schema, f"table {node.table.path}", self.options.not_null, self.options.length, upsert
         )
         return Sink(config, create_sink(context))
+
+    def recover_sinks(self) -> None:
+        """Have the sinks show what the checkpoint prepared, and drop what came after it."""
+        if self.recovery is None or self.options.checkpoints is None or not self.options.checkpoints.enabled:
+            return
+        seen: Counter[str] = Counter()
+        number = self.recovery.saved.number if self.recovery.own and self.recovery.saved is not None else 0
+        for vertex in self.graph.vertices:
+            if isinstance(vertex.operator, Sink):
+                fingerprint = vertex.fingerprint
+                prepared = self.recovery.prepared(fingerprint, seen[fingerprint])
+                vertex.operator.sink.recover(number, prepared)
+                seen[fingerprint] += 1
 
     def close_sinks(self) -> None:
         for vertex in self.graph.vertices:

@@ -7,8 +7,9 @@ travel with the step: an operator's input watermark is the minimum over its inpu
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from streamsql.changelog import ChangelogBatch
 
@@ -27,6 +28,23 @@ class Vertex:
     output_watermark: int = MIN_WATERMARK
     idle: bool = False
     levels: tuple[int, ...] = ()
+    fingerprint: str = ""
+    description: str = ""
+
+    @property
+    def clocks(self) -> dict[str, Any]:
+        """Its event time, as JSON that :meth:`set_clocks` takes."""
+        return {
+            "watermark": self.watermark,
+            "output": self.output_watermark,
+            "idle": self.idle,
+            "levels": list(self.levels),
+        }
+
+    def set_clocks(self, clocks: Mapping[str, Any]) -> None:
+        """Becomes as it was when :attr:`clocks` was read."""
+        self.watermark, self.output_watermark = clocks["watermark"], clocks["output"]
+        self.idle, self.levels = clocks["idle"], tuple(clocks["levels"])
 
 
 @dataclass
@@ -43,6 +61,7 @@ class Graph:
     """Vertices in topological order."""
 
     vertices: list[Vertex] = field(default_factory=list[Vertex])
+    _active: bool = False
 
     def add(self, name: str, operator: Operator, inputs: Sequence[int], context: OperatorContext) -> int:
         """Append a vertex; returns its index. Names are made unique (``GroupAggregate``, ``GroupAggregate-2``)."""
@@ -60,8 +79,9 @@ class Graph:
 
     def step(
         self, sources: Sequence[SourceEdge], now_ms: int, check: Callable[[], None] | None = None
-    ) -> None:
-        """Push one micro-batch of each source through every operator."""
+    ) -> bool:
+        """Push one micro-batch of each source through every operator. Returns whether any of them had to do."""
+        self._active = False
         outputs: list[ChangelogBatch | None] = []
         for vertex in self.vertices:
             if check is not None:
@@ -79,9 +99,10 @@ class Graph:
             watermark, vertex.idle = _combined(marks[: vertex.operator.timed_inputs])
             levels = tuple(level for level, _ in marks)
             outputs.append(self._run(vertex, inputs, watermark, now_ms, levels))
+        return self._active
 
-    @staticmethod
     def _run(
+        self,
         vertex: Vertex,
         inputs: list[ChangelogBatch | None],
         watermark: int,
@@ -97,6 +118,7 @@ class Graph:
             moved, vertex.levels = moved or levels != vertex.levels, levels
         if not has_rows and not moved and not due:
             return None
+        self._active = True
         started = clock.perf_counter_ns()
         metrics = vertex.context.metrics
         metrics.num_records_in += sum(b.num_rows for b in inputs if b is not None)

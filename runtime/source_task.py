@@ -6,8 +6,8 @@ step, so a row is late only against earlier steps. When every split has ended it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from streamsql.changelog import ChangelogBatch
 
 from .accumulators import numpy
+from .checkpoint.snapshot import SourceSnapshot
 from .connectors.base import BadRecord, Source, SourceBatch
 from .engine import Fragment
 from .graph import SourceEdge
@@ -74,7 +75,37 @@ class SourceTask:
         self.bad_record_count = 0
         self.positions: dict[str, str] = {}
         self.finished = False
+        self.fingerprint = ""
+        self.name = ""
         self._carry: SourceBatch | None = None
+
+    def snapshot(self) -> SourceSnapshot:
+        """Where reading goes on, and what event time it has; between two steps."""
+        splits = {name: asdict(split) for name, split in self._splits.items()}
+        clocks = {"splits": splits, "watermark": self.watermark}
+        carry: dict[str, pa.Table] = {}
+        rest: dict[str, Any] | None = None
+        ahead: Mapping[str, str] = {}
+        if self._carry is not None:
+            carry, rest = _kept(self._carry)
+            ahead = self._carry.positions
+        return SourceSnapshot(
+            self.fingerprint,
+            self.name,
+            {**self.positions, **ahead},
+            dict(self.source.memory()),
+            {**clocks, "carry": rest},
+            carry,
+        )
+
+    def restore(self, saved: SourceSnapshot, now_ms: int) -> None:
+        """Goes on from ``saved``; the source itself was made with its positions. Before the first step."""
+        self.positions = dict(saved.positions)
+        self.watermark = saved.clocks["watermark"]
+        for name, split in saved.clocks["splits"].items():
+            self._splits[name] = _Split(**{**split, "last_row_ms": now_ms})
+        if saved.clocks["carry"] is not None:
+            self._carry = _carried(saved.carry["rows"], saved.clocks["carry"])
 
     def step(self, max_rows: int, now_ms: int) -> SourceEdge:
         """Take up to ``max_rows`` rows; returns them with the watermark at the end of the step."""
@@ -221,6 +252,41 @@ class SourceTask:
             return None
         waiting = [s.last_row_ms for s in self._splits.values() if not s.idle and not s.finished]
         return min((max(t, self._started_ms) + self._plan.idle_ms for t in waiting), default=None)
+
+
+def _kept(carry: SourceBatch) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+    """A batch as a table and JSON. Its columns go by number; the last two are weight and split."""
+    assert carry.batch is not None
+    rows, ids = carry.batch.rows, carry.split_ids
+    splits = np.zeros(rows.num_rows, np.int32) if ids is None else ids
+    columns = [*rows.columns, pa.array(carry.batch.weight_array()), pa.array(splits)]
+    rest = {
+        "weighted": carry.batch.weights is not None,
+        "names": list(rows.schema.names),
+        "splits": list(carry.splits),
+        "positions": dict(carry.positions),
+        "finished": sorted(carry.finished),
+        "watermarks": dict(carry.watermarks),
+        "idle": sorted(carry.idle),
+    }
+    return {"rows": pa.table(columns, names=[f"c{i}" for i in range(len(columns))])}, rest
+
+
+def _carried(table: pa.Table, rest: Mapping[str, Any]) -> SourceBatch:
+    """The inverse of :func:`_kept`."""
+    batch = table.combine_chunks().to_batches()[0]
+    weights = np.array(batch.column(batch.num_columns - 2).to_numpy(), np.int64) if rest["weighted"] else None
+    rows = pa.RecordBatch.from_arrays(batch.columns[:-2], names=rest["names"])
+    return SourceBatch(
+        ChangelogBatch(rows, weights),
+        rest["splits"],
+        np.array(batch.column(batch.num_columns - 1).to_numpy(), np.int32),
+        rest["positions"],
+        frozenset(rest["finished"]),
+        (),
+        rest["watermarks"],
+        frozenset(rest["idle"]),
+    )
 
 
 def _highest(values: pa.Array, ids: np.ndarray[Any, np.dtype[np.int32]] | None, splits: int) -> pa.Array:

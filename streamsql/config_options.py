@@ -10,6 +10,7 @@ import os
 import zoneinfo
 from typing import Any
 
+from .config_checkpoints import CHECKPOINT_OPTIONS, REFUSED_CHECKPOINT_OPTIONS
 from .errors import ConfigError, UnsupportedError, did_you_mean
 from .options import ConfigOption, parse_value
 
@@ -202,51 +203,12 @@ HONOURED: tuple[ConfigOption, ...] = (
         check=_positive,
         default_text="number of cores",
     ),
+    *CHECKPOINT_OPTIONS,
 )
 
 # Reason, then one option a line: key, kind, default ("-" for none).
 _KNOWN: tuple[tuple[str, str], ...] = (
-    (
-        "checkpoints and savepoints are not built yet; a restarted job begins at its startup mode",
-        """
-        execution.checkpointing.interval duration -
-        execution.checkpointing.interval-during-backlog duration -
-        execution.checkpointing.mode string EXACTLY_ONCE
-        execution.checkpointing.timeout duration 10 min
-        execution.checkpointing.min-pause duration 0 ms
-        execution.checkpointing.max-concurrent-checkpoints int 1
-        execution.checkpointing.tolerable-failed-checkpoints int 0
-        execution.checkpointing.dir string -
-        execution.checkpointing.savepoint-dir string -
-        execution.checkpointing.storage string -
-        execution.checkpointing.num-retained int 1
-        execution.checkpointing.externalized-checkpoint-retention string NO_EXTERNALIZED_CHECKPOINTS
-        execution.checkpointing.incremental bool false
-        execution.checkpointing.unaligned.enabled bool false
-        execution.checkpointing.unaligned.forced bool false
-        execution.checkpointing.aligned-checkpoint-timeout duration 0 ms
-        execution.checkpointing.checkpoints-after-tasks-finish bool true
-        execution.checkpointing.snapshot-compression bool false
-        execution.checkpointing.data-inline-threshold memory 20 kb
-        execution.checkpointing.write-buffer-size int 4096
-        execution.checkpointing.local-backup.enabled bool false
-        execution.checkpointing.local-backup.dirs string -
-        execution.checkpointing.file-merging.enabled bool false
-        execution.checkpointing.* string -
-        execution.state-recovery.path string -
-        execution.state-recovery.claim-mode string NO_CLAIM
-        execution.state-recovery.ignore-unclaimed-state bool false
-        execution.state-recovery.from-local bool false
-        state.checkpoints.dir string -
-        state.checkpoints.num-retained int 1
-        state.savepoints.dir string -
-        state.checkpoint-storage string -
-        state.backend.incremental bool false
-        state.backend.local-recovery bool false
-        state.storage.fs.memory-threshold memory 20 kb
-        state.storage.fs.write-buffer-size int 4096
-        """,
-    ),
+    *REFUSED_CHECKPOINT_OPTIONS,
     (
         "watermarks advance at the end of a step",
         """
@@ -262,23 +224,6 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         state.changelog.* string -
         state.latency-track.* string -
         table.exec.async-state.enabled bool false
-        """,
-    ),
-    (
-        "a failed job stays failed and shows its error",
-        """
-        restart-strategy.type string none
-        restart-strategy.fixed-delay.attempts int 1
-        restart-strategy.fixed-delay.delay duration 1 s
-        restart-strategy.exponential-delay.initial-backoff duration 1 s
-        restart-strategy.exponential-delay.max-backoff duration 1 min
-        restart-strategy.exponential-delay.backoff-multiplier float 1.5
-        restart-strategy.exponential-delay.reset-backoff-threshold duration 1 h
-        restart-strategy.exponential-delay.jitter-factor float 0.1
-        restart-strategy.exponential-delay.attempts-before-reset-backoff int -
-        restart-strategy.failure-rate.delay duration 1 s
-        restart-strategy.failure-rate.failure-rate-interval duration 1 min
-        restart-strategy.failure-rate.max-failures-per-interval int 1
         """,
     ),
     (

@@ -145,7 +145,7 @@ def _show_create(statement: Show, context: DdlContext) -> str:
             f"'{path}' is a {kind.lower()}", hint=f"use SHOW CREATE {kind}", position=name.position
         )
     if isinstance(found, ViewDefinition):
-        return create_view_text(found, qualified(found.query, _resolver(found, catalog)))
+        return create_view_text(found, view_query(found, catalog))
     if found.data is not None or path.catalog == "jobs":
         raise UnsupportedError(
             f"no statement creates '{path}': its rows come from this process",
@@ -153,6 +153,11 @@ def _show_create(statement: Show, context: DdlContext) -> str:
             position=name.position,
         )
     return create_table_text(found)
+
+
+def view_query(view: ViewDefinition, catalog: CatalogManager) -> str:
+    """A view's query with full table names."""
+    return qualified(view.query, _resolver(view, catalog))
 
 
 def _resolver(view: ViewDefinition, catalog: CatalogManager) -> Callable[[list[str]], tuple[str, str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from streamsql.catalog.table import TableDefinition
 
@@ -10,7 +11,11 @@ from .config import Configuration
 from .planner.convert import PhysicalOptions
 from .runtime.boundedness import is_bounded
 from .runtime.build import BuildOptions
+from .runtime.checkpoint.coordinator import CheckpointOptions
+from .runtime.checkpoint.points import Reach, passes
+from .runtime.checkpoint.recovery import CheckpointSetup
 from .runtime.engine import Engine
+from .runtime.restart import ExponentialDelay, FailureRate, FixedDelay, NoRestart, RestartStrategy
 
 
 def physical_options(config: Configuration) -> PhysicalOptions:
@@ -29,6 +34,7 @@ def build_options(
     bounded: bool,
     find_table: Callable[[str], TableDefinition],
     register_functions: Callable[[Engine], None],
+    checkpoints: CheckpointSetup | None = None,
 ) -> BuildOptions:
     """What operators, sources and sinks are made with. ``bounded``: sources end with what is there now."""
     return BuildOptions(
@@ -42,7 +48,68 @@ def build_options(
         bounded=bounded,
         find_table=find_table,
         register_functions=register_functions,
+        checkpoints=checkpoints,
     )
+
+
+def checkpoint_setup(
+    config: Configuration, definition: Mapping[str, Any], *, resume: bool = False, reach: Reach = passes
+) -> CheckpointSetup:
+    """How a job of INSERT statements keeps checkpoints. ``definition``: what is kept with them of the job."""
+
+    def of(key: str) -> Any:
+        return config.get(f"execution.checkpointing.{key}")
+
+    options = CheckpointOptions(
+        interval_ms=of("interval"),
+        min_pause_ms=of("min-pause"),
+        timeout_ms=of("timeout"),
+        tolerable_failures=of("tolerable-failed-checkpoints"),
+        definition=definition,
+        delete_at_end=of("externalized-checkpoint-retention") != "RETAIN_ON_CANCELLATION",
+        reach=reach,
+    )
+    return CheckpointSetup(
+        options=options,
+        directory=of("dir"),
+        resume=resume,
+        path=config.get("execution.state-recovery.path"),
+        ignore_unclaimed=bool(config.get("execution.state-recovery.ignore-unclaimed-state")),
+        exactly_once=of("mode") == "EXACTLY_ONCE",
+        retained=of("num-retained"),
+        compression=of("snapshot-compression"),
+    )
+
+
+def restart_strategy(config: Configuration) -> RestartStrategy:
+    """``restart-strategy.*``; without a type: exponential-delay for jobs with checkpoints, else none."""
+    kind = config.get("restart-strategy.type")
+    if kind is None:
+        kind = "none" if config.get("execution.checkpointing.interval") is None else "exponential-delay"
+
+    def of(key: str) -> Any:
+        return config.get(f"restart-strategy.{key}")
+
+    match kind.replace("-", ""):
+        case "fixeddelay":
+            return FixedDelay(of("fixed-delay.attempts"), of("fixed-delay.delay"))
+        case "exponentialdelay":
+            return ExponentialDelay(
+                of("exponential-delay.initial-backoff"),
+                of("exponential-delay.max-backoff"),
+                of("exponential-delay.backoff-multiplier"),
+                of("exponential-delay.reset-backoff-threshold"),
+                of("exponential-delay.jitter-factor"),
+                of("exponential-delay.attempts-before-reset-backoff"),
+            )
+        case "failurerate":
+            return FailureRate(
+                of("failure-rate.max-failures-per-interval"),
+                of("failure-rate.failure-rate-interval"),
+                of("failure-rate.delay"),
+            )
+        case _:
+            return NoRestart()
 
 
 def step_rows_max(config: Configuration) -> int:

@@ -37,6 +37,9 @@ def describe_job(job: Job) -> TableResult:
         (
             *_texts((*_IDENTITY, "watermark")).fields,
             *(Field(name, BIGINT()) for name in (*_COUNTS, *_TOTALS)),
+            Field("last checkpoint", BIGINT()),
+            Field("checkpoint ms", BIGINT()),
+            Field("restarts", BIGINT()),
             Field("message", STRING()),
         )
     )
@@ -44,8 +47,9 @@ def describe_job(job: Job) -> TableResult:
     watermark = None if m.watermark_ms is None else _time_text(m.watermark_ms)
     counts = [m.lag, m.records_in, m.records_out, m.late_records_dropped, m.bad_records]
     counts += [m.total(counter) for counter in _TOTALS.values()]
+    checkpoints = [m.checkpoint, m.checkpoint_ms, m.restarts]
     message = job.error.message if job.error is not None else "; ".join(dict.fromkeys(m.status_lines)) or None
-    return TableResult(schema, rows=[[*_identity(job), watermark, *counts, message]])
+    return TableResult(schema, rows=[[*_identity(job), watermark, *counts, *checkpoints, message]])
 
 
 def _identity(job: Job) -> list[str]:

@@ -17,6 +17,7 @@ from .runtime import live
 from .runtime.build import BuildOptions, BuiltJob, build
 from .runtime.job import Job, JobPlan
 from .runtime.operators.collect import ResultQueue
+from .runtime.restart import RestartStrategy
 from .schema import Schema
 
 
@@ -41,6 +42,8 @@ class Jobs:
         self._now_ms = now_ms or (lambda: int(time.time() * 1000))
         self._jobs: dict[str, RunningJob] = {}
         self._lock = threading.Lock()
+        self.names_are_kept = False
+        """Whether a name stays taken after its job's end: the n-th job of a name is then the same in every run."""
 
     def submit(
         self,
@@ -51,7 +54,7 @@ class Jobs:
         *,
         rows_max: int,
         interval_ms: int,
-        hidden: bool = False,
+        restart: RestartStrategy | None = None,
     ) -> Job:
         """Build and start a job. Raises what building raises."""
         running: RunningJob
@@ -63,7 +66,12 @@ class Jobs:
         with self._lock:
             name = self._unique(name)
             job = Job(
-                name, build_plan, now_ms=self._now_ms, step_rows_max=rows_max, step_interval_ms=interval_ms
+                name,
+                build_plan,
+                now_ms=self._now_ms,
+                step_rows_max=rows_max,
+                step_interval_ms=interval_ms,
+                restart=restart,
             )
             running = RunningJob(job, plan, options.time_zone)
             self._jobs[job.id] = running
@@ -75,12 +83,14 @@ class Jobs:
             job.start()
         except BaseException:
             with self._lock:
-                del self._jobs[job.id]
+                self._jobs = {key: r for key, r in self._jobs.items() if r is not running}
             raise
+        with self._lock:  # a resumed job has taken its earlier id
+            self._jobs = {r.job.id: r for r in self._jobs.values()}
         return job
 
     def _unique(self, name: str) -> str:
-        taken = {r.job.name for r in self._jobs.values() if r.job.is_alive()}
+        taken = {r.job.name for r in self._jobs.values() if self.names_are_kept or r.job.is_alive()}
         unique, n = name, 1
         while unique in taken:
             n += 1

@@ -21,7 +21,9 @@ from .config import Configuration
 from .datatypes import BIGINT, STRING
 from .ddl import DdlContext, StatementResult
 from .ddl import execute as execute_ddl
-from .errors import StreamSqlError, UnsupportedError, ValidationError
+from .ddl_show import view_query
+from .definitions import definition
+from .errors import ConfigError, StreamSqlError, UnsupportedError, ValidationError
 from .job_statements import describe_job, show_jobs
 from .jobs import Jobs
 from .planner import logical as l
@@ -35,6 +37,8 @@ from .result import TableResult
 from .runtime.batch import run_batch
 from .runtime.boundedness import is_bounded
 from .runtime.build import BuildOptions
+from .runtime.checkpoint.points import Reach, passes
+from .runtime.checkpoint.recovery import CheckpointSetup
 from .runtime.connectors.in_process import InProcessTable
 from .runtime.engine import Engine
 from .runtime.job import Job
@@ -85,6 +89,10 @@ class TableEnvironment:
         self.catalog = CatalogManager(virtual=self._jobs.table, virtual_names=self._jobs.names)
         self._collecting: list[stmt.Insert] | None = None
         self._closed = False
+        self.resumes = False
+        """Whether jobs go on from the latest checkpoint under ``execution.checkpointing.dir``, where there is one."""
+        self.reach: Reach = passes
+        """Called at the named points of every checkpoint; tests let the process die there."""
         _open_sessions.add(self)
 
     @classmethod
@@ -221,12 +229,15 @@ class TableEnvironment:
             dynamic_options=bool(self.config.get("table.dynamic-table-options.enabled")),
         )
 
-    def _build_options(self, *, bounded: bool = False) -> BuildOptions:
+    def _build_options(
+        self, *, bounded: bool = False, checkpoints: CheckpointSetup | None = None
+    ) -> BuildOptions:
         return job_options.build_options(
             self.config,
             bounded=bounded,
             find_table=self._find_table,
             register_functions=self._register_functions(),
+            checkpoints=checkpoints,
         )
 
     def _register_functions(self) -> Callable[[Engine], None]:
@@ -278,16 +289,31 @@ class TableEnvironment:
         )
 
     def _submit(
-        self, name: str, plan: PhysicalPlan, queue: ResultQueue | None, *, bounded: bool = False
+        self,
+        name: str,
+        plan: PhysicalPlan,
+        queue: ResultQueue | None,
+        *,
+        bounded: bool = False,
+        inserts: Sequence[str] = (),
     ) -> Job:
-        return self._jobs.submit(
+        checkpoints = None
+        if queue is None and not bounded:
+            made = definition(inserts, self.catalog, self.config, lambda v: view_query(v, self.catalog))
+            checkpoints = job_options.checkpoint_setup(
+                self.config, made, resume=self.resumes, reach=self.reach
+            )
+        job = self._jobs.submit(
             name,
             plan,
-            self._build_options(bounded=bounded),
+            self._build_options(bounded=bounded, checkpoints=checkpoints),
             queue,
             rows_max=job_options.step_rows_max(self.config),
             interval_ms=job_options.step_interval_ms(self.config),
+            restart=job_options.restart_strategy(self.config) if queue is None else None,
         )
+        job.statement = "; ".join(inserts)
+        return job
 
     @staticmethod
     def _is_bounded(root: l.LogicalNode) -> bool:
@@ -309,8 +335,7 @@ class TableEnvironment:
             roots = [self._materialised(r) for r in roots]
         plan = pipeline.plan(roots, job_options.physical_options(self.config))
         name = self.config.get("pipeline.name") or f"insert_into_{statements[0].target.parts[-1]}"
-        job = self._submit(name, plan, None, bounded=self._batch_mode)
-        job.statement = "; ".join(s.sql for s in statements)
+        job = self._submit(name, plan, None, bounded=self._batch_mode, inserts=[s.sql for s in statements])
         if self.config.get("table.dml-sync"):
             job.wait()
         return TableResult(
@@ -365,15 +390,24 @@ class TableEnvironment:
 
     def _job_statement(self, statement: stmt.ShowJobs | stmt.DescribeJob | stmt.StopJob) -> TableResult:
         if isinstance(statement, stmt.StopJob):
-            if statement.savepoint:
-                raise UnsupportedError(
-                    "STOP JOB … WITH SAVEPOINT is not supported yet", hint="STOP JOB 'id' [WITH DRAIN]"
-                )
-            self._jobs.get(statement.job).stop(drain=statement.drain)
-            return _ok()
+            return self._stop_job(statement)
         if isinstance(statement, stmt.DescribeJob):
             return describe_job(self._jobs.get(statement.job))
         return show_jobs(self._jobs.all())
+
+    def _stop_job(self, statement: stmt.StopJob) -> TableResult:
+        job = self._jobs.get(statement.job)
+        if not statement.savepoint:
+            job.stop(drain=statement.drain)
+            return _ok()
+        directory = self.config.get("execution.checkpointing.savepoint-dir")
+        if directory is None:
+            raise ConfigError(
+                "STOP JOB … WITH SAVEPOINT needs a directory",
+                hint="SET 'execution.checkpointing.savepoint-dir' = 'file:///…'",
+            )
+        path = job.stop_with_savepoint(directory, drain=statement.drain)
+        return TableResult(Schema.of([Field("savepoint path", STRING())]), rows=[[path]])
 
     # -- tables from Python ----------------------------------------------------------------------------------------
     def sql_query(self, sql: str) -> Table:

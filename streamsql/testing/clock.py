@@ -152,6 +152,8 @@ def _is_quiet(job: Job) -> bool:
     try:
         return job.between_steps(lambda plan: _nothing_left(plan, job.now_ms()))
     except JobError:
+        if job.status == "RESTARTING":
+            return False
         if job.is_alive():
             raise
         return True  # it has ended
@@ -159,6 +161,8 @@ def _is_quiet(job: Job) -> bool:
 
 def _nothing_left(plan: JobPlan, now_ms: int) -> bool:
     if any(t <= now_ms for t in _timers(plan)):
+        return False
+    if plan.coordinator is not None and plan.coordinator.busy(now_ms):
         return False
     for task in plan.sources:
         source = task.source

@@ -44,7 +44,7 @@ def test_honoured_options_are_typed(key: str, text: str, value: object) -> None:
         ("table.local-time-zone", "Europe/Pari", ConfigError, "did you mean 'Europe/Paris'"),
         ("table.local-time-zone", "America", ConfigError, "'America' is not a time zone"),
         ("parallelism.default", "4", UnsupportedError, "one process"),
-        ("execution.checkpointing.interval", "10 s", UnsupportedError, "checkpoints"),
+        ("execution.checkpointing.unaligned.enabled", "true", UnsupportedError, "one process"),
         ("execution.runtime-mode", "automatic", UnsupportedError, "STREAMING or BATCH"),
         ("python.files", "x.py", UnsupportedError, "this process"),
         ("table.exec.statettl", "1", ConfigError, "did you mean 'table.exec.state.ttl'"),

@@ -1,0 +1,428 @@
+"""Takes the checkpoints of one attempt and commits its output with them.
+
+::
+
+    job's thread         settle sinks · prepare them · take references       goes on with its steps
+                                                │ JobSnapshot
+    checkpoint's thread                         └─▶ write · outside commit · sinks' commit · complete · tidy
+
+A checkpoint that is *written* but not *complete* is decided by the outside commit where there is one (Kafka), else it
+holds. One checkpoint is under way at a time. Order and recovery: DESIGN.md, "Checkpoints".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from streamsql.errors import ConnectorError, StateError, StreamSqlError
+
+from ..connectors.base import Prepared, Transaction
+from ..operators.sink import Sink
+from .points import Reach, passes
+from .savepoints import write_savepoint
+from .snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot, Tables
+
+if TYPE_CHECKING:
+    from ..graph import Graph
+    from ..metrics import JobMetrics
+    from ..source_task import SourceTask
+    from ..state.base import State
+    from .store import CheckpointStore
+
+log = logging.getLogger("streamsql.checkpoint")
+
+SETTLE_S = 2.0
+"""How long a cut waits for sinks' acknowledgements before it lets the job go on and tries again."""
+RETRY_S = 1.0
+"""How long the writer waits before it tries again to write what could not be written."""
+LAST_S = 30.0
+"""How long a job that is stopped tries to take its last checkpoint."""
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """``execution.checkpointing.*`` of one job, in ms. ``interval_ms`` None: only savepoints and the last one.
+
+    ``definition``: what the job is, kept with every checkpoint. ``delete_at_end``: of a job that ends without failing
+    no checkpoint stays.
+    """
+
+    interval_ms: int | None = None
+    min_pause_ms: int = 0
+    timeout_ms: int = 600_000
+    tolerable_failures: int = 0
+    definition: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    delete_at_end: bool = False
+    reach: Reach = passes
+
+
+@dataclass
+class _Task:
+    """A checkpoint under way. ``store``: the regular checkpoint, ``whole``: a savepoint with all state, and where."""
+
+    snapshot: JobSnapshot
+    began: float
+    whole: JobSnapshot | None = None
+    directory: str | None = None
+    answer: Future[str] | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class _NotWrittenError(ConnectorError):
+    """The store took nothing for as long as it was tried."""
+
+
+class Coordinator:
+    """See the module's text. Methods are the job's thread's; ``status`` may be asked by any."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        sources: Sequence[SourceTask],
+        store: CheckpointStore | None,
+        transaction: Transaction | None,
+        options: CheckpointOptions,
+        *,
+        run: str,
+        job_id: str,
+        job_name: str,
+        first: int,
+        engine: Mapping[str, Any],
+        now_ms: Callable[[], int],
+        wake: Callable[[], None],
+    ) -> None:
+        """``first``: the number of the next checkpoint. Without ``store`` there are savepoints only."""
+        self._graph = graph
+        self._sources = sources
+        self._sinks = [(v, v.operator.sink) for v in graph.vertices if isinstance(v.operator, Sink)]
+        self._store = store
+        self._transaction = transaction
+        self._options = options
+        self._names = (run, job_id, job_name)
+        self._engine = engine
+        self._now_ms = now_ms
+        self._wake = wake
+        self._next = first
+        self._due_ms: int | None = (
+            now_ms()
+        )  # the first comes with the first step: a restart needs to know the start
+        self._dirty = True
+        self._current: _Task | None = None
+        self._waiting: tuple[str, Future[str]] | None = None
+        self._error: BaseException | None = None
+        self._failures = 0
+        self._ended_ms = 0
+        self._trouble: str | None = None
+        self._closed = threading.Event()
+        self._last: tuple[int, int] | None = None
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._work, name=f"streamsql-checkpoint-{job_name}", daemon=True
+        )
+        self._thread.start()
+
+    # -- the job's thread ------------------------------------------------------------------------------------------
+    def step(self, now_ms: int, *, moved: bool) -> None:
+        """Between two steps: begin a checkpoint if one is due. Raises what ended the last one."""
+        self._dirty = self._dirty or moved
+        self._raise_error()
+        if self._current is not None:
+            return
+        if self._waiting is not None:
+            directory, answer = self._waiting
+            if self._settled(SETTLE_S):
+                self._waiting = None
+                self._begin(now_ms, directory=directory, answer=answer)
+            return
+        if self._wanted(now_ms) and self._settled(SETTLE_S):
+            self._begin(now_ms)
+
+    def _wanted(self, now_ms: int) -> bool:
+        if self._store is None or self._options.interval_ms is None or self._due_ms is None:
+            return False
+        return now_ms >= max(self._due_ms, self._ended_ms + self._options.min_pause_ms) and self._pays()
+
+    def _pays(self) -> bool:
+        """Whether a checkpoint would hold anything that the one before does not."""
+        return self._dirty or any(sink.wants_commit for _, sink in self._sinks)
+
+    def next_ms(self, now_ms: int) -> int | None:
+        """When an idle job should take a step for a checkpoint; None for never."""
+        if self._waiting is not None and self._current is None:
+            return now_ms
+        due = self._due_ms
+        if (
+            self._store is None
+            or self._options.interval_ms is None
+            or due is None
+            or self._current is not None
+        ):
+            return None
+        return max(due, self._ended_ms + self._options.min_pause_ms) if self._pays() else None
+
+    def busy(self, now_ms: int) -> bool:
+        """Whether a checkpoint is under way, or due."""
+        due = self.next_ms(now_ms)
+        return self._current is not None or (due is not None and due <= now_ms)
+
+    def savepoint(self, directory: str, answer: Future[str]) -> None:
+        """Write a savepoint at the next occasion; ``answer`` gets its path."""
+        if self._waiting is not None:
+            answer.set_exception(
+                StateError("another savepoint of the job is being written", hint="wait for it")
+            )
+            return
+        self._waiting = (directory, answer)
+
+    def last(self, now_ms: int, *, finished: bool, savepoint: str | None = None) -> str | None:
+        """The last checkpoint of a job that ends, waited for; the path of the savepoint, if one is wanted.
+
+        Raises StateError where it cannot be taken in time: what was written since the one before is then dropped by
+        sinks that commit with checkpoints.
+        """
+        deadline = time.monotonic() + LAST_S
+        self._wait_for(self._current, deadline)
+        self._raise_error()
+        if self._store is None and savepoint is None:
+            return None
+        if not finished and savepoint is None and not self._dirty and self._last is not None:
+            return None
+        while not self._settled(0.2):
+            if time.monotonic() > deadline:
+                raise self._late("sinks were not acknowledged")
+        answer: Future[str] | None = Future() if savepoint is not None else None
+        task = self._begin(now_ms, finished=finished, directory=savepoint, answer=answer)
+        self._wait_for(task, time.monotonic() + LAST_S)
+        self._raise_error()
+        if self._store is not None and self._options.delete_at_end:
+            self._retried(self._store.delete, task.snapshot.number)
+        return answer.result(0) if answer is not None else None
+
+    def _wait_for(self, task: _Task | None, deadline: float) -> None:
+        if task is not None and not task.done.wait(max(0.0, deadline - time.monotonic())):
+            raise self._late(self._trouble or "it takes too long")
+
+    @staticmethod
+    def _late(why: str) -> StateError:
+        return StateError(
+            f"the last checkpoint was not taken within {LAST_S:.0f} s: {why}",
+            hint="the checkpoint before holds; a resumed job goes on from there",
+        )
+
+    def _settled(self, seconds: float) -> bool:
+        return all(sink.settle(seconds) for _, sink in self._sinks)
+
+    def _begin(
+        self,
+        now_ms: int,
+        *,
+        finished: bool = False,
+        directory: str | None = None,
+        answer: Future[str] | None = None,
+    ) -> _Task:
+        """The cut. Everything here is references and what changed since the last one."""
+        began = time.monotonic()
+        number, self._next = self._next, self._next + 1
+        reach = self._options.reach
+        reach("before-prepare")
+        sinks = tuple(SinkSnapshot(v.fingerprint, v.name, sink.prepare(number)) for v, sink in self._sinks)
+        if self._transaction is not None:
+            self._transaction.prepare(number)
+        reach("after-prepare")
+        snapshot = self._snapshot(number, now_ms, sinks, finished=finished)
+        task = _Task(snapshot, began, directory=directory, answer=answer)
+        if directory is not None:
+            task.whole = replace(
+                snapshot,
+                operators=self._each(lambda state: state.snapshot()),
+                sinks=tuple(replace(s, prepared=Prepared()) for s in sinks),
+                transaction=None,
+                changes=False,
+            )
+        self._dirty = False
+        interval = self._options.interval_ms
+        self._due_ms = None if interval is None else now_ms + interval
+        self._current = task
+        self._tasks.put(task)
+        return task
+
+    def _snapshot(
+        self, number: int, now_ms: int, sinks: tuple[SinkSnapshot, ...], *, finished: bool
+    ) -> JobSnapshot:
+        run, job_id, job_name = self._names
+        full = self._store is None or self._store.wants_full
+        if finished or self._store is None:
+            operators: tuple[OperatorSnapshot, ...] = ()
+        else:
+            operators = self._operators(whole=full)
+        return JobSnapshot(
+            number=number,
+            run=run,
+            job_id=job_id,
+            job_name=job_name,
+            time_ms=now_ms,
+            sources=tuple(s.snapshot() for s in self._sources),
+            operators=operators,
+            sinks=sinks,
+            engine=self._engine,
+            transaction=None if self._transaction is None else self._transaction.record(),
+            definition=self._options.definition,
+            changes=not full,
+            finished=finished,
+        )
+
+    def _operators(self, *, whole: bool) -> tuple[OperatorSnapshot, ...]:
+        """All operators. ``whole``: all of their state; else what changed since the last cut.
+
+        Either way the next changes are those since now.
+        """
+
+        def tables(state: State) -> Tables:
+            changes = state.changes()
+            return state.snapshot() if whole else changes
+
+        return self._each(tables)
+
+    def _each(self, tables: Callable[[State], Tables]) -> tuple[OperatorSnapshot, ...]:
+        return tuple(
+            OperatorSnapshot(
+                v.fingerprint,
+                v.name,
+                v.description,
+                v.clocks,
+                {name: tables(state) for name, state in v.context.states.items()},
+            )
+            for v in self._graph.vertices
+            if not isinstance(v.operator, Sink)
+        )
+
+    # -- the checkpoint's thread -----------------------------------------------------------------------------------
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                path = self._complete(task)
+                if task.answer is not None:
+                    task.answer.set_result(path or "")
+                self._failures = 0
+            except BaseException as e:
+                if task.answer is not None:
+                    task.answer.set_exception(_as_state_error(e))
+                self._failures += 1
+                if not (isinstance(e, _NotWrittenError) and self._tolerable(task)):
+                    self._error = e
+            self._ended_ms = self._now_ms()
+            self._current = None
+            task.done.set()
+            self._wake()
+            if self._error is None:
+                self._tidy()
+
+    def _tolerable(self, task: _Task) -> bool:
+        """Whether the job may go on without this checkpoint: nothing waits for it, and it is not the last."""
+        waits = self._transaction is not None or any(s.prepared != Prepared() for s in task.snapshot.sinks)
+        return not waits and not task.snapshot.finished and self._failures <= self._options.tolerable_failures
+
+    def _complete(self, task: _Task) -> str | None:
+        """From references to a complete checkpoint; returns the path of its savepoint."""
+        snapshot, reach, store = task.snapshot, self._options.reach, self._store
+        reach("before-write")
+        if store is not None:
+            self._write(store, snapshot)
+        reach("after-write")
+        if self._transaction is not None:
+            self._transaction.commit(snapshot.number, snapshot.run)
+        reach("after-transaction")
+        for (_, sink), saved_sink in zip(self._sinks, snapshot.sinks, strict=True):
+            sink.commit(snapshot.number, saved_sink.prepared)
+        reach("after-commit")
+        path = None
+        if task.whole is not None and task.directory is not None:
+            whole, directory = task.whole, task.directory
+            path = self._retried(lambda: write_savepoint(directory, whole), snapshot.number)
+        if store is not None:
+            self._retried(lambda: store.complete(snapshot.number), snapshot.number)
+        self._last = snapshot.number, round((time.monotonic() - task.began) * 1000)
+        reach("after-complete")
+        for source, saved in zip(self._sources, snapshot.sources, strict=True):
+            if source.source.commits:
+                source.source.commit(saved.positions)
+        return path
+
+    def _write(self, store: CheckpointStore, snapshot: JobSnapshot) -> None:
+        self._retried(lambda: store.write(snapshot), snapshot.number)
+
+    def _retried(self, attempt: Callable[[], Any], number: int) -> Any:
+        """Until it works, or ``execution.checkpointing.timeout`` is over: a disk may be full for a while."""
+        began = time.monotonic()
+        while True:
+            try:
+                found = attempt()
+            except OSError as e:
+                waited = time.monotonic() - began
+                self._trouble = f"checkpoint {number} cannot be written since {waited:.0f} s: {e}"
+                if waited * 1000 >= self._options.timeout_ms or self._closed.is_set():
+                    raise _NotWrittenError(
+                        f"checkpoint {number} could not be written for {waited:.0f} s: {e}",
+                        hint="make room or mend the directory of 'execution.checkpointing.dir'",
+                    ) from None
+                log.warning("%s", self._trouble)
+                self._closed.wait(RETRY_S)
+                continue
+            self._trouble = None
+            return found
+
+    def _tidy(self) -> None:
+        """Housekeeping of the store. What fails is tried again after the next checkpoint."""
+        if self._store is None or self._closed.is_set():
+            return
+        try:
+            self._store.compact()
+        except OSError as e:
+            log.warning("checkpoints cannot be tidied up: %s", e)
+
+    # -- any thread ------------------------------------------------------------------------------------------------
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def measured(self, metrics: JobMetrics) -> JobMetrics:
+        """The metrics with what is known of checkpoints."""
+        lines = [*metrics.status_lines]
+        trouble = self._trouble
+        if trouble is not None:
+            lines.append(trouble)
+        if self._transaction is not None and (line := self._transaction.status()):
+            lines.append(line)
+        last = self._last
+        if last is None:
+            return replace(metrics, status_lines=lines)
+        return replace(metrics, status_lines=lines, checkpoint=last[0], checkpoint_ms=last[1])
+
+    def close(self) -> None:
+        """Wait for what is under way, but not for a disk that is full or a broker that is away."""
+        self._closed.set()
+        self._tasks.put(None)
+        self._thread.join(SETTLE_S)
+        if self._transaction is not None:
+            with contextlib.suppress(StreamSqlError):
+                self._transaction.close()
+        self._thread.join()
+        if self._waiting is not None:
+            self._waiting[1].set_exception(StateError("the job ended before the savepoint was written"))
+            self._waiting = None
+        if self._store is not None:
+            self._store.close()
+
+
+def _as_state_error(error: BaseException) -> BaseException:
+    if isinstance(error, StreamSqlError):
+        return error
+    return StateError(f"the savepoint was not written: {type(error).__name__}: {error}")
