@@ -34,6 +34,7 @@ from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import Accumulator, Count, Int64, RowCount, Slots, is_distinct, numpy
 from ..engine import WEIGHT, with_weights
+from ..state.engine_hash import EngineHash
 from ..state.key_index import KeyIndex
 from ..state.scalars import Scalars
 from ..state.slot_column import SlotColumn
@@ -113,13 +114,14 @@ class GroupAggregate(Operator):
             self._by_row = ctx.engine.fragment(
                 c.row_sql, {"input": schema}, pa.schema([*counted, *partials]), c.what
             )
+        hashed_by = EngineHash(ctx.engine.query)
         self._slot_groups = SlotGroups()
         self._ttl_ms = ctx.ttl_ms() if c.expiry is None else None
         self._distinct = [
             _DistinctValues(ctx, i, d, schema, head, c.what, c.expiry, self._ttl_ms)
             for i, d in enumerate(c.distinct)
         ]
-        self._index = ctx.state("keys", KeyIndex(list(c.key_types), self._ttl_ms))
+        self._index = ctx.state("keys", KeyIndex(list(c.key_types), self._ttl_ms, hashed_by=hashed_by))
         self._rows = ctx.state("rows", SlotColumn(pa.int64()))
         self._flags = ctx.state("flags", Scalars())
         self._expiring = ExpiringSlots(self._index, c.expiry) if c.expiry is not None else None
@@ -329,7 +331,8 @@ class _DistinctValues:
         self._n_keys = len(head) - 1
         self._fragment = ctx.engine.fragment(args.sql, {"input": schema}, output, what)
         types = [f.type for f in head[1:]] + list(args.value_types)
-        self._index = ctx.state(f"d{number}.values", KeyIndex(types, ttl_ms))
+        hashed_by = EngineHash(ctx.engine.query)
+        self._index = ctx.state(f"d{number}.values", KeyIndex(types, ttl_ms, hashed_by=hashed_by))
         self._count = ctx.state(f"d{number}.count", SlotColumn(pa.int64()))
         self._group = ctx.state(f"d{number}.group", SlotColumn(pa.int64())) if ttl_ms is not None else None
         self._expiring = ExpiringSlots(self._index, expiry) if expiry is not None else None

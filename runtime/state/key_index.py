@@ -23,17 +23,20 @@ import pyarrow as pa
 from .base import State
 from .buffers import I64, U64, Bools, grown
 from .dirty import DirtySlots
+from .engine_hash import EngineHash
 from .expiry import ExpiryQueue, Times
 from .key_columns import BatchKeys, key_column
 from .keyed import LIVE, SLOT, in_pieces
 from .probe_table import MAX_SLOTS, ProbeTable, Same, mixed
 
 KEYS = "slots-keys"
+HASHING = "hashing"
 
 _SMALLEST_TABLE = 1024
 # Entries moved per lookup_or_insert while growing: this many, or so many per row of the batch.
 _MOVED_AT_LEAST = 16_384
 _MOVED_PER_ROW = 4
+_REHASHED_AT_ONCE = 1 << 18
 
 
 class KeyIndex(State):
@@ -42,13 +45,20 @@ class KeyIndex(State):
     Slots count from 0, new keys get them in order of first appearance; slots of removed keys are given out
     again, last removed first. With no key columns all rows have one key.
 
-    Hashes are kept and are part of a snapshot: restored state must be probed with the same hash function, so
-    state that outlives a process uses :func:`hash_columns`.
+    Hashes are kept and are part of a snapshot. Whoever probes with others than those of :func:`hash_columns`, which
+    stay the same for ever, says so by ``hashed_by``.
     """
 
-    def __init__(self, key_types: Sequence[pa.DataType], ttl_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        key_types: Sequence[pa.DataType],
+        ttl_ms: int | None = None,
+        *,
+        hashed_by: EngineHash | None = None,
+    ) -> None:
         self.key_types = tuple(key_types)
         self._ttl_ms = ttl_ms
+        self._hashed_by = hashed_by if key_types else None
         self._dirty: DirtySlots | None = None
         self._reset()
 
@@ -272,14 +282,21 @@ class KeyIndex(State):
             self._old = None
 
     def snapshot(self) -> dict[str, pa.Table]:
-        """``slots-keys``: slot, hash, last update and key columns of live slots."""
-        return {KEYS: self._snapshot_of(self.live_slots())}
+        """``slots-keys``: slot, hash, last update and key columns of live slots; ``hashing``: by which function."""
+        return {KEYS: self._snapshot_of(self.live_slots()), **self._hashing()}
+
+    def _hashing(self) -> dict[str, pa.Table]:
+        if self._hashed_by is None:
+            return {}
+        return {HASHING: pa.table({"probe": pa.array([self._hashed_by.probe], pa.int64())})}
 
     def track_changes(self) -> None:
         self._dirty = DirtySlots()
 
     def changes(self) -> dict[str, pa.Table]:
-        return self.snapshot() if self._dirty is None else {KEYS: self._snapshot_of(self._dirty.take())}
+        if self._dirty is None:
+            return self.snapshot()
+        return {KEYS: self._snapshot_of(self._dirty.take()), **self._hashing()}
 
     def _snapshot_of(self, slots: I64) -> pa.Table:
         columns = {
@@ -308,14 +325,18 @@ class KeyIndex(State):
             rows, of = np.arange(batch.num_rows), batch.column(SLOT).to_numpy()
             for i, column in enumerate(self._columns):
                 column.prepare(batch.column(f"key{i}")).store(rows, of)
-        self._table = ProbeTable(max(_SMALLEST_TABLE, 5 * len(slots) // 2))
-        self._table.place(self._mixed(self._hashes[slots]), slots)
         if self._expiry is not None:
             self._last_update = grown(self._last_update, self._capacity)
             self._last_update[slots] = table["last_update_ms"].to_numpy()
             self._expiry.register(slots, self._last_update[slots])
         if self._dirty is not None:
             self._dirty = DirtySlots()
+        if self._hashed_by is not None and tables[HASHING]["probe"][0].as_py() != self._hashed_by.probe:
+            for piece in np.array_split(slots, 1 + len(slots) // _REHASHED_AT_ONCE):
+                self._hashes[piece] = self._hashed_by(self.keys(piece))
+            self._mark(slots)
+        self._table = ProbeTable(max(_SMALLEST_TABLE, 5 * len(slots) // 2))
+        self._table.place(self._mixed(self._hashes[slots]), slots)
 
     @property
     def nbytes(self) -> int:
