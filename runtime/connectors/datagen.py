@@ -4,15 +4,17 @@ A *random* field draws from its range; a *sequence* counts from ``start`` to ``e
 are the moment's, timestamps lie up to ``max-past`` before now. The one split is ``rows``, its position the number of
 rows made.
 
-With ``seed`` every row has the same random values in every run, wherever its batch begins (times still follow the
-clock).
+Random values follow from a seed, wherever a batch begins (times follow the clock). With the option ``seed`` they are
+the same in every run; else the seed is drawn at the first start and kept in checkpoints, so that a resumed run makes
+the rows it had made.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -44,9 +46,10 @@ class DatagenSource(Source):
         self._context = context
         options = context.options.options
         fields = datagen_field_options(options)
-        seed = options["seed"]
+        kept = int(context.memory.get("seed", secrets.randbits(63)))
+        self._seed: int = kept if options["seed"] is None else options["seed"]
         self._makers: list[Maker] = [
-            column_maker(f.name, f.type, fields, options.owner, seed, context.now_ms)
+            column_maker(f.name, f.type, fields, options.owner, self._seed, context.now_ms)
             for f in context.physical
         ]
         limits = [m.rows_max for m in self._makers if m.rows_max is not None]
@@ -149,6 +152,10 @@ class DatagenSource(Source):
         with self._lock:
             self._paused = _SPLIT in splits
             self._lock.notify_all()
+
+    def memory(self) -> Mapping[str, str]:
+        """The seed, whether it was given or drawn."""
+        return {"seed": str(self._seed)}
 
     def lag(self) -> int | None:
         return self._made - self._polled

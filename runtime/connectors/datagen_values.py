@@ -1,7 +1,7 @@
 """The columns that ``datagen`` makes: random values of every type, and sequences.
 
-With a seed the randomness of a block of rows depends on the seed, the field and the block's number alone, so that a
-run that begins in the middle makes the same rows.
+The randomness of a block of rows depends on the seed, the field and the block's number alone, so that a run that begins
+in the middle makes the same rows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ Generate = Callable[[np.random.Generator, int, int], pa.Array]
 """(randomness, number of the first row, count) to a column."""
 
 _BLOCK = 1024
+_NOTHING = np.random.default_rng(0)
+"""A sequence draws nothing."""
 _BITS = {Root.TINYINT: 8, Root.SMALLINT: 16, Root.INT: 32, Root.BIGINT: 64}
 _LENGTH_TEXT, _LENGTH_COLLECTION = 100, 3
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
@@ -33,30 +35,25 @@ _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 class Maker:
     """Makes one column. ``rows_max``: rows until a sequence ends, or None."""
 
-    def __init__(
-        self, generate: Generate, rows_max: int | None, seed: int | None, name: str, t: DataType
-    ) -> None:
+    def __init__(self, generate: Generate, rows_max: int | None, seed: int, name: str, t: DataType) -> None:
         self.rows_max = rows_max
         self._generate = generate
         self._seed = seed
         self._name = zlib.crc32(name.encode())
         self._of_the_moment = _follows_clock(t)
         self._last: tuple[int, pa.Array] | None = None
-        self._generator = np.random.default_rng()
 
     def make(self, start: int, count: int) -> pa.Array:
-        if self._seed is None or self.rows_max is not None:  # a sequence draws nothing
-            return self._generate(self._generator, start, count)
-        blocks = [
-            self._block(self._seed, b) for b in range(start // _BLOCK, (start + count - 1) // _BLOCK + 1)
-        ]
+        if self.rows_max is not None:
+            return self._generate(_NOTHING, start, count)
+        blocks = [self._block(b) for b in range(start // _BLOCK, (start + count - 1) // _BLOCK + 1)]
         return pa.concat_arrays(blocks).slice(start % _BLOCK, count)
 
-    def _block(self, seed: int, block: int) -> pa.Array:
+    def _block(self, block: int) -> pa.Array:
         """A block of rows; the last one is kept, since slow tables take a few rows of it at a time."""
         if self._last is not None and self._last[0] == block:
             return self._last[1]
-        generator = np.random.default_rng([seed & (2**64 - 1), self._name, block])
+        generator = np.random.default_rng([self._seed & (2**64 - 1), self._name, block])
         values = self._generate(generator, block * _BLOCK, _BLOCK)
         if not self._of_the_moment:
             self._last = (block, values)
@@ -64,7 +61,7 @@ class Maker:
 
 
 def column_maker(
-    name: str, t: DataType, fields: Fields, owner: str, seed: int | None, now_ms: Callable[[], int]
+    name: str, t: DataType, fields: Fields, owner: str, seed: int, now_ms: Callable[[], int]
 ) -> Maker:
     """The maker of a column. Raises ConfigError for options that do not fit its type."""
     given = fields.get(name, {})

@@ -3,10 +3,14 @@
 Each file is a split; its position is the number of records taken from it, with ``end`` after the last. All files that
 are known hold the watermark until they are read, so their order does not make rows late. With
 ``source.monitor-interval`` new files are looked for, and each is read once; else the table is bounded.
+
+A job that is resumed reads the files that were known: those without ``end`` are in the source's memory with their sizes
+and times, and one that was begun must still be what it was.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections import deque
@@ -40,13 +44,13 @@ _END = "end"
 @dataclass
 class _Piece:
     """Rows of one file. ``records``: for each row the number of its record in the file; ``after``: where reading goes
-    on."""
+    on; ``bad``: with the number of each."""
 
     split: str
     batch: ChangelogBatch | None
     records: npt.NDArray[np.int64]
     after: str
-    bad: Sequence[BadRecord] = ()
+    bad: Sequence[tuple[int, BadRecord]] = ()
     finished: bool = False
 
 
@@ -77,6 +81,11 @@ class FilesystemSource(Source):
         )
         self._arrow = pa.schema([*context.physical.arrow, *context.metadata_schema.arrow])
         self._positions = dict(context.positions)
+        self._known = frozenset(n for n, p in self._positions.items() if p.endswith(_END))
+        self._tell_known = bool(self._known)
+        self._open: dict[str, FoundFile] = {}
+        self._last_ended: str | None = None
+        self._memory: str | None = None
         self._splits: list[str] = []
         self._queue: deque[_Piece] = deque()
         self._queued_rows = 0
@@ -87,9 +96,31 @@ class FilesystemSource(Source):
         self._thread = threading.Thread(target=self._run, name="filesystem", daemon=True)
 
     def start(self) -> None:
-        self._first = list_files(self._location, self._pattern, must_exist=self.bounded)
+        listed = list_files(self._location, self._pattern, must_exist=self.bounded)
+        kept = self._context.memory.get("files")
+        self._check(listed, json.loads(kept or "{}"))
+        self._first = [f for f in listed if f.name not in self._known]
+        if self.bounded and kept is not None:
+            self._first = [f for f in self._first if f.name in json.loads(kept)]
+        with self._lock:
+            self._splits.extend(sorted(self._known))
         self._announce(self._first)
         self._thread.start()
+
+    def _check(self, listed: Sequence[FoundFile], kept: Mapping[str, tuple[int, int]]) -> None:
+        """Raises ConnectorError where a file that is still to be read has gone, or one that was begun has changed."""
+        found = {f.name: f for f in listed}
+        for name, (size, modified_ms) in kept.items():
+            file, position = found.get(name), self._positions.get(name, "0")
+            same = file is not None and (file.size, file.modified_ms) == (size, modified_ms)
+            if name in self._known or same or (file is not None and position == "0"):
+                continue
+            path = self._location.join(name) if file is None else file.path
+            read = f"{position} of its records were read" if position != "0" else "it was to be read"
+            raise ConnectorError(
+                f"file {path} {'is gone' if file is None else 'has changed'}: {read} before the job was resumed",
+                hint="put the file back as it was, or start the job afresh",
+            )
 
     # -- the reader's thread -----------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -124,6 +155,8 @@ class FilesystemSource(Source):
     def _announce(self, files: Sequence[FoundFile]) -> None:
         with self._lock:
             self._splits.extend(f.name for f in files)
+            self._open |= {f.name: f for f in files}
+            self._memory = None
 
     def _read_file(self, file: FoundFile, decoder: Decoder | None) -> None:
         position = self._positions.get(file.name, "0")
@@ -142,7 +175,7 @@ class FilesystemSource(Source):
 
     def _parquet(
         self, file: FoundFile, skip: int
-    ) -> Iterator[tuple[ChangelogBatch, npt.NDArray[np.int64], list[BadRecord], int]]:
+    ) -> Iterator[tuple[ChangelogBatch, npt.NDArray[np.int64], list[tuple[int, BadRecord]], int]]:
         try:
             with self._location.fs.open_input_file(file.path) as stream:
                 rows_max = self._context.batch_rows_max
@@ -155,7 +188,7 @@ class FilesystemSource(Source):
 
     def _texts(
         self, file: FoundFile, skip: int, decoder: Decoder
-    ) -> Iterator[tuple[ChangelogBatch, npt.NDArray[np.int64], list[BadRecord], int]]:
+    ) -> Iterator[tuple[ChangelogBatch, npt.NDArray[np.int64], list[tuple[int, BadRecord]], int]]:
         quote = None
         if self._format.descriptor.name == "csv" and not self._format.options["disable-quote-character"]:
             quote = str(self._format.options["quote-character"]).encode()
@@ -172,15 +205,20 @@ class FilesystemSource(Source):
 
     def _decode(
         self, file: FoundFile, decoder: Decoder, lines: pa.BinaryArray, at: int
-    ) -> tuple[ChangelogBatch, npt.NDArray[np.int64], list[BadRecord], int]:
+    ) -> tuple[ChangelogBatch, npt.NDArray[np.int64], list[tuple[int, BadRecord]], int]:
         found = decoder.decode(lines)
         bad = [
-            BadRecord(f"file {file.path}, record {at + i + 1}", message, lines[i].as_py(), file.modified_ms)
+            (
+                at + i,
+                BadRecord(
+                    f"file {file.path}, record {at + i + 1}", message, lines[i].as_py(), file.modified_ms
+                ),
+            )
             for i, message in found.errors.items()
         ]
         if bad and self._mode == "fail":
             raise DataError(
-                f"{bad[0].origin}: {bad[0].message}",
+                f"{bad[0][1].origin}: {bad[0][1].message}",
                 hint="set 'error-handling.mode' to 'ignore' or 'log' to go on without such records",
             )
         index = found.source_index if found.source_index is not None else np.arange(found.rows.num_rows)
@@ -212,6 +250,12 @@ class FilesystemSource(Source):
     # -- the job's thread --------------------------------------------------------------------------------------------
     def poll(self, max_rows: int) -> SourceBatch | None:
         with self._lock:
+            if self._last_ended is not None:  # all of it is with the job now
+                self._open.pop(self._last_ended, None)
+                self._last_ended = self._memory = None
+            if self._tell_known:
+                self._tell_known = False
+                return SourceBatch(None, sorted(self._known), finished=self._known)
             if not self._queue:
                 if self._error is not None:
                     raise self._error
@@ -224,13 +268,15 @@ class FilesystemSource(Source):
             else:
                 self._queue.popleft()
             self._queued_rows -= piece.batch.num_rows if piece.batch is not None else 0
+            if piece.finished:
+                self._last_ended = piece.split
             self._lock.notify_all()
         return SourceBatch(
             piece.batch,
             [piece.split],
             positions={piece.split: piece.after} if piece.split != _NO_FILES else {},
             finished=frozenset({piece.split}) if piece.finished else frozenset[str](),
-            bad_records=piece.bad,
+            bad_records=[bad for _, bad in piece.bad],
         )
 
     def _cut(self, piece: _Piece, max_rows: int) -> _Piece:
@@ -245,8 +291,11 @@ class FilesystemSource(Source):
             self._queue.popleft()
             return piece
         first, rest = _slice(piece.batch, 0, end), _slice(piece.batch, end, len(piece.records) - end)
-        self._queue[0] = _Piece(piece.split, rest, piece.records[end:], piece.after)
-        return _Piece(piece.split, first, piece.records[:end], str(piece.records[end]), piece.bad)
+        next_record = int(piece.records[end])
+        earlier = [b for b in piece.bad if b[0] < next_record]
+        later = [b for b in piece.bad if b[0] >= next_record]
+        self._queue[0] = _Piece(piece.split, rest, piece.records[end:], piece.after, later)
+        return _Piece(piece.split, first, piece.records[:end], str(next_record), earlier)
 
     def splits(self) -> Sequence[str]:
         with self._lock:
@@ -259,6 +308,13 @@ class FilesystemSource(Source):
 
     def commit(self, positions: Mapping[str, str]) -> None:
         """Files keep no positions."""
+
+    def memory(self) -> Mapping[str, str]:
+        """Size and time of the files that are not read to their end; the others have positions that say so."""
+        with self._lock:
+            if self._memory is None:
+                self._memory = json.dumps({n: [f.size, f.modified_ms] for n, f in self._open.items()})
+            return {"files": self._memory}
 
     def close(self) -> None:
         self._closed.set()

@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -272,7 +272,8 @@ class StepSource(InProcessSource):
     def __init__(self, context: SourceContext, table: StepTable) -> None:
         super().__init__(context)
         self.table = table
-        self._next_mark = bisect_right(table._mark_places, self._position - 1)
+        told = context.memory.get("marks")
+        self._next_mark = bisect_right(table._mark_places, self._position - 1) if told is None else int(told)
         self._batch_mode = context.bounded
         self._budget = 0
         self._turns: Turns | None = None
@@ -281,7 +282,17 @@ class StepSource(InProcessSource):
         if not self._batch_mode:
             self._turns = Turns.of(self._context.wake)
             self._turns.join(self)
+            if (left := self._context.memory.get("left")) is not None:
+                self._budget = int(left)
+                self._turns.resume(self)
         super().start()
+
+    def memory(self) -> Mapping[str, str]:
+        """The marks that were told; of the table whose turn was last, also the rows left of its step."""
+        memory = {"marks": str(self._next_mark)}
+        if self._turns is not None and self._turns.is_last(self):
+            memory["left"] = str(self._budget)
+        return memory
 
     def close(self) -> None:
         super().close()
@@ -378,6 +389,14 @@ class Turns:
     def has(self, source: StepSource) -> bool:
         """Whether it is the turn of the source's table."""
         return source.table is self._current
+
+    def is_last(self, source: StepSource) -> bool:
+        """Whether the source's table had the last turn."""
+        return source.table.number == self._last
+
+    def resume(self, source: StepSource) -> None:
+        """The source's table had the last turn when the job was stopped."""
+        self._last, self._current = source.table.number, source.table
 
     def begin(self, source: StepSource) -> None:
         """The job's step reaches a source; the first to be reached again begins the next step."""
