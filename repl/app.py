@@ -11,14 +11,15 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from streamsql.session import TableEnvironment
+
     from .console import Console
-    from .engine import Environment
 
     Commands = argparse._SubParsersAction["_Parser"]
 
@@ -84,8 +85,6 @@ class _Parser(argparse.ArgumentParser):
         hint = ""
         if unknown and unknown[1].endswith(".sql"):
             hint = f"\nHint: to run a script, use: streamsql run {unknown[1]}"
-        elif unknown and unknown[1] == "serve":
-            hint = "\nHint: 'serve', live queries over the network, is not in this version"
         self.exit(USAGE, f"{self.format_usage()}{self.prog}: {message}{hint}\n")
 
 
@@ -121,6 +120,7 @@ def parser() -> _Parser:
     commands = main_parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_run(commands, common)
     _add_sql(commands, common)
+    _add_serve(commands, common)
     commands.add_parser("demo", add_help=False, help="a running market on Kafka topics, and the shell on it")
     return main_parser
 
@@ -136,6 +136,11 @@ def _add_run(commands: Commands, common: _Parser) -> None:
     )
     run.add_argument("file", metavar="FILE", help="the script; - is stdin")
     run.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the latest checkpoint of each job under execution.checkpointing.dir, where there is one",
+    )
+    run.add_argument(
         "--set",
         dest="options",
         metavar="KEY=VALUE",
@@ -144,6 +149,21 @@ def _add_run(commands: Commands, common: _Parser) -> None:
         help="the same as -D",
     )
     run.set_defaults(run=_run)
+
+
+def _add_serve(commands: Commands, common: _Parser) -> None:
+    serve = commands.add_parser(
+        "serve",
+        parents=[common],
+        help="take up the jobs that are stored with their checkpoints",
+        description="Takes up the jobs whose checkpoints are under a directory, each from its latest one, and runs "
+        "them until they end or a signal comes: after a crash of the process or the machine. Jobs that were stopped, "
+        "or that failed for good, are left alone.",
+    )
+    serve.add_argument(
+        "--dir", metavar="URI", help="the directory of checkpoints; else -D execution.checkpointing.dir=URI"
+    )
+    serve.set_defaults(run=_serve)
 
 
 def _add_sql(commands: Commands, common: _Parser) -> None:
@@ -188,10 +208,20 @@ def _shell(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    return _script(args, args.file)
+    return _script(args, args.file, resume=args.resume)
 
 
-def _script(args: argparse.Namespace, file: str) -> int:
+def _serve(args: argparse.Namespace) -> int:
+    from .console import Console
+    from .serve import serve
+
+    _raise_on_sigterm()
+    console = Console(sys.stdout, sys.stderr, verbose=_verbose(args))
+    options = dict(_options(args))
+    return serve(args.dir or options.get("execution.checkpointing.dir"), options, console)
+
+
+def _script(args: argparse.Namespace, file: str, *, resume: bool = False) -> int:
     from .console import Console
     from .script import read_script, run_script
 
@@ -199,6 +229,7 @@ def _script(args: argparse.Namespace, file: str) -> int:
     _raise_on_sigterm()
     console = Console(sys.stdout, sys.stderr, verbose=_verbose(args))
     env = _environment(args, console)
+    env.keep_job_names(resume=resume)
     try:
         return run_script(env, console, name, text)
     finally:
@@ -218,20 +249,27 @@ def _sql(args: argparse.Namespace) -> int:
         env.close()
 
 
-def _environment(args: argparse.Namespace, console: Console) -> Environment:
-    """A session with the options of the command line and the init files applied."""
+def _options(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """What ``-D`` gives. Raises ConfigError for one without a value."""
     from streamsql.errors import ConfigError
+
+    for pair in getattr(args, "options", []):
+        key, found, value = pair.partition("=")
+        if not found:
+            raise ConfigError(f"-D {pair}: expected KEY=VALUE")
+        yield key.strip(), value.strip()
+
+
+def _environment(args: argparse.Namespace, console: Console) -> TableEnvironment:
+    """A session with the options of the command line and the init files applied."""
     from streamsql.session import TableEnvironment
 
     from .script import run_init
 
     env = TableEnvironment()
     try:
-        for pair in getattr(args, "options", []):
-            key, found, value = pair.partition("=")
-            if not found:
-                raise ConfigError(f"-D {pair}: expected KEY=VALUE")
-            env.config.set(key.strip(), value.strip())
+        for key, value in _options(args):
+            env.config.set(key, value)
         for file in getattr(args, "init", []):
             run_init(env, console, file)
     except BaseException:

@@ -81,6 +81,8 @@ class Runner:
             self.console.info("SQL update statement has been successfully submitted:")
             if not self.console.quiet:
                 self.console.note(f"Job ID: {result.job.id}")
+                for line in result.job.notes:
+                    self.console.note(f"  {line}")
             return Shown(0)
         if result.result_kind == "SUCCESS_WITH_CONTENT":
             return self._printer.listing(result, started)

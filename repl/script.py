@@ -96,19 +96,25 @@ def _run(runner: Runner, name: str, text: str) -> int:
     return wait_for_jobs(runner.started_jobs, runner.console, runner.settings)
 
 
-def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings) -> int:
-    """Waits until all jobs have ended. A failed one stops the others, a signal stops all; the exit code."""
+def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings, *, together: bool = True) -> int:
+    """Waits until all jobs have ended. A failed one stops the others if they are ``together``, a signal stops all.
+
+    Returns the exit code.
+    """
+    code = OK
     waiting = list(jobs)
     rates = {job.id: Rate() for job in waiting}
     troubles = Troubles(console)
     with _signals() as interrupts, beside_status(console):
         while waiting:
-            for job in [j for j in waiting if j.status != "RUNNING"]:
+            for job in [j for j in waiting if j.status not in ("RUNNING", "RESTARTING")]:
                 waiting.remove(job)
                 if job.status == "FAILED":
                     console.error(job_failure(job), verbose=settings.verbose)
-                    _stop(waiting)
-                    return FAILED
+                    code = FAILED
+                    if together:
+                        _stop(waiting)
+                        return FAILED
             if interrupts.received:
                 console.info(f"stopping {len(waiting)} {'job' if len(waiting) == 1 else 'jobs'}")
                 _stop(waiting)
@@ -119,7 +125,7 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings) -> 
                     waiting[0].wait(JOB_WAIT_S)
                 console.status("  ".join(job_line(job, rates[job.id], settings) for job in waiting))
     console.clear_status()
-    return OK
+    return code
 
 
 def _stop(jobs: Sequence[Job]) -> None:

@@ -13,6 +13,8 @@ LOOK_EVERY_S = 0.5
 
 def waiting_for(job: Job) -> str:
     """What a running job waits for; empty where it waits for nothing but rows."""
+    if job.status == "RESTARTING" and job.error is not None:
+        return f"it failed and begins again from its last checkpoint: {job.error}"
     return "; ".join(dict.fromkeys(job.metrics().status_lines)) if job.status == "RUNNING" else ""
 
 

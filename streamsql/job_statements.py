@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from .config import Configuration
 from .datatypes import BIGINT, STRING
+from .errors import ConfigError
+from .planner.statements import StopJob
 from .result import TableResult
 from .runtime.job import Job
 from .schema import Field, Schema
@@ -50,6 +53,21 @@ def describe_job(job: Job) -> TableResult:
     checkpoints = [m.checkpoint, m.checkpoint_ms, m.restarts]
     message = job.error.message if job.error is not None else "; ".join(dict.fromkeys(m.status_lines)) or None
     return TableResult(schema, rows=[[*_identity(job), watermark, *counts, *checkpoints, message]])
+
+
+def stop_job(job: Job, statement: StopJob, config: Configuration) -> TableResult:
+    """STOP JOB: OK, or with a savepoint its path. Raises StateError where the savepoint cannot be written."""
+    if not statement.savepoint:
+        job.stop(drain=statement.drain)
+        return TableResult(_texts(("result",)), rows=[["OK"]], message="OK")
+    directory = config.get("execution.checkpointing.savepoint-dir")
+    if directory is None:
+        raise ConfigError(
+            "STOP JOB … WITH SAVEPOINT needs a directory",
+            hint="SET 'execution.checkpointing.savepoint-dir' = 'file:///…'",
+        )
+    path = job.stop_with_savepoint(directory, drain=statement.drain)
+    return TableResult(_texts(("savepoint path",)), rows=[[path]])
 
 
 def _identity(job: Job) -> list[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from . import python_tables
 from .catalog.table import ObjectPath, TableDefinition
 from .errors import CatalogError, did_you_mean
+from .job_resumption import note_status
 from .planner.physical import PhysicalNode, PhysicalPlan
 from .runtime import live
 from .runtime.build import BuildOptions, BuiltJob, build
@@ -42,6 +44,7 @@ class Jobs:
         self._now_ms = now_ms or (lambda: int(time.time() * 1000))
         self._jobs: dict[str, RunningJob] = {}
         self._lock = threading.Lock()
+        self._closing = False
         self.names_are_kept = False
         """Whether a name stays taken after its job's end: the n-th job of a name is then the same in every run."""
 
@@ -111,7 +114,19 @@ class Jobs:
             hint=did_you_mean(id_or_name, names) or "SHOW JOBS lists them",
         )
 
+    def note_status(self, job: Job, directory: str, definition: Mapping[str, Any]) -> None:
+        """Keep in the directory of checkpoints how the job stands, now and when it ends."""
+        note_status(directory, job, definition, "RUNNING")
+
+        def ended(job: Job) -> None:
+            status = "SUSPENDED" if self._closing and job.status == "CANCELED" else job.status
+            note_status(directory, job, definition, status)
+
+        job.on_end(ended)
+
     def stop_all(self) -> None:
+        """End all jobs with the session."""
+        self._closing = True
         for running in list(self._jobs.values()):
             running.job.cancel_nowait()
         for running in list(self._jobs.values()):

@@ -23,8 +23,9 @@ from .ddl import DdlContext, StatementResult
 from .ddl import execute as execute_ddl
 from .ddl_show import view_query
 from .definitions import definition
-from .errors import ConfigError, StreamSqlError, UnsupportedError, ValidationError
-from .job_statements import describe_job, show_jobs
+from .errors import StreamSqlError, UnsupportedError, ValidationError
+from .job_resumption import check_resumable
+from .job_statements import describe_job, show_jobs, stop_job
 from .jobs import Jobs
 from .planner import logical as l
 from .planner import pipeline
@@ -273,7 +274,6 @@ class TableEnvironment:
         return self._stream(root)
 
     def _stream(self, root: l.LogicalNode) -> TableResult:
-
         plan = pipeline.plan([root], job_options.physical_options(self.config))
         queue = ResultQueue()
         job = self._submit(self.config.get("pipeline.name") or "collect", plan, queue)
@@ -298,8 +298,11 @@ class TableEnvironment:
         inserts: Sequence[str] = (),
     ) -> Job:
         checkpoints = None
+        made: dict[str, Any] = {}
         if queue is None and not bounded:
             made = definition(inserts, self.catalog, self.config, lambda v: view_query(v, self.catalog))
+            if self.resumes:
+                check_resumable(self.config)
             checkpoints = job_options.checkpoint_setup(
                 self.config, made, resume=self.resumes, reach=self.reach
             )
@@ -313,17 +316,25 @@ class TableEnvironment:
             restart=job_options.restart_strategy(self.config) if queue is None else None,
         )
         job.statement = "; ".join(inserts)
+        if checkpoints is not None and checkpoints.enabled and checkpoints.directory is not None:
+            self._jobs.note_status(job, checkpoints.directory, made)
         return job
 
     @staticmethod
     def _is_bounded(root: l.LogicalNode) -> bool:
-
         return all(is_bounded(s.table, s.options) for s in _scans(root))
 
     def _batch(self, root: l.LogicalNode) -> TableResult:
-
         table = run_batch(pipeline.rewrite(root), self._build_options(bounded=True), self._now_ms)
         return TableResult(root.schema, table=table)
+
+    def keep_job_names(self, *, resume: bool) -> None:
+        """For a script: its n-th job of a name is called the same in every run, so that it finds its checkpoints.
+
+        ``resume``: jobs go on from the latest, where there is one.
+        """
+        self._jobs.names_are_kept = True
+        self.resumes = resume
 
     def execute_inserts(self, statements: Sequence[stmt.Insert]) -> TableResult:
         """Start one job for parsed INSERT statements. In batch mode their queries are answered first."""
@@ -390,24 +401,10 @@ class TableEnvironment:
 
     def _job_statement(self, statement: stmt.ShowJobs | stmt.DescribeJob | stmt.StopJob) -> TableResult:
         if isinstance(statement, stmt.StopJob):
-            return self._stop_job(statement)
+            return stop_job(self._jobs.get(statement.job), statement, self.config)
         if isinstance(statement, stmt.DescribeJob):
             return describe_job(self._jobs.get(statement.job))
         return show_jobs(self._jobs.all())
-
-    def _stop_job(self, statement: stmt.StopJob) -> TableResult:
-        job = self._jobs.get(statement.job)
-        if not statement.savepoint:
-            job.stop(drain=statement.drain)
-            return _ok()
-        directory = self.config.get("execution.checkpointing.savepoint-dir")
-        if directory is None:
-            raise ConfigError(
-                "STOP JOB … WITH SAVEPOINT needs a directory",
-                hint="SET 'execution.checkpointing.savepoint-dir' = 'file:///…'",
-            )
-        path = job.stop_with_savepoint(directory, drain=statement.drain)
-        return TableResult(Schema.of([Field("savepoint path", STRING())]), rows=[[path]])
 
     # -- tables from Python ----------------------------------------------------------------------------------------
     def sql_query(self, sql: str) -> Table:

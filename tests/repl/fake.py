@@ -42,6 +42,7 @@ class FakeJob:
     status: str = "RUNNING"
     error: BaseException | None = None
     numbers: FakeMetrics = field(default_factory=FakeMetrics)
+    notes: list[str] = field(default_factory=list[str])
 
     def stop(self) -> None:
         self.status = "CANCELED"
