@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import job_options, python_functions, python_tables
+from . import guarantees, job_options, python_functions, python_tables
 from .catalog.catalog import CatalogManager
 from .catalog.connectors import table_options
 from .catalog.objects import FunctionDefinition
@@ -382,13 +382,18 @@ class TableEnvironment:
         for detail in details:
             if detail in ("PLAN_ADVICE", "ESTIMATED_COST"):
                 raise UnsupportedError(f"EXPLAIN {detail} is not supported: plans here carry no cost")
-            if detail not in ("CHANGELOG_MODE", "VERBOSE"):
+            if detail not in ("CHANGELOG_MODE", "VERBOSE", "GUARANTEES"):
                 raise UnsupportedError(
-                    f"EXPLAIN {detail} is not supported", hint="EXPLAIN CHANGELOG_MODE or EXPLAIN VERBOSE"
+                    f"EXPLAIN {detail} is not supported",
+                    hint="EXPLAIN CHANGELOG_MODE, EXPLAIN VERBOSE or EXPLAIN GUARANTEES",
                 )
         context = self.bind_context()
         roots = [pipeline.bind_root(s, context) for s in statements]
-        return pipeline.explain(roots, job_options.physical_options(self.config), details)
+        options = job_options.physical_options(self.config)
+        text = pipeline.explain(roots, options, details)
+        if "GUARANTEES" in details:
+            text += f"\n== Guarantees ==\n{guarantees.text(pipeline.plan(roots, options), self.config)}\n"
+        return text
 
     # -- jobs ------------------------------------------------------------------------------------------------------
     def jobs(self) -> list[Job]:
