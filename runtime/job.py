@@ -64,6 +64,8 @@ class Job:
         """What a user should know of how the job began: what state it goes on with."""
         self.release: Callable[[], None] = lambda: None
         """Frees a step that waits for its client; set by who reads the results."""
+        self.note: Callable[[str], None] = lambda status: None
+        """Called with the final status just before the job counts as ended; must not fail."""
         self.scratch: tempfile.TemporaryDirectory[str] | None = None
         """Where checkpoints are while the job lives, if they have no directory."""
         self._build = build
@@ -257,6 +259,7 @@ class Job:
             self._build_error = self.error
         if self.scratch is not None:
             self.scratch.cleanup()
+        self.note(status)
         with self._signals.changed:
             self.status = status
             self._done.set()

@@ -118,11 +118,13 @@ class Jobs:
         """Keep in the directory of checkpoints how the job stands, now and when it ends."""
         note_status(directory, job, definition, "RUNNING")
 
-        def ended(job: Job) -> None:
-            status = "SUSPENDED" if self._closing and job.status == "CANCELED" else job.status
-            note_status(directory, job, definition, status)
+        def ended(status: str) -> None:
+            suspended = self._closing and status == "CANCELED"
+            note_status(directory, job, definition, "SUSPENDED" if suspended else status)
 
-        job.on_end(ended)
+        job.note = ended
+        if not job.is_alive():  # it was quicker
+            ended(job.status)
 
     def stop_all(self) -> None:
         """End all jobs with the session."""
