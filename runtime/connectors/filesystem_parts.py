@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
+import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,7 +50,14 @@ class Part:
 
 def writer_prefix(writer: str) -> str:
     """How the part files of one sink of one job begin, in every run of it."""
-    return f"part-{hashlib.sha256(writer.encode()).hexdigest()[:12]}-" if writer else "part-"
+    if writer and not re.fullmatch(r"[\w-]+", writer, re.ASCII):
+        writer = hashlib.sha256(writer.encode()).hexdigest()[:12]
+    return f"part-{writer}-" if writer else "part-"
+
+
+def run_name() -> str:
+    """What follows: no other run has it."""
+    return uuid.uuid4().hex[:12]
 
 
 def open_part(
@@ -95,15 +104,15 @@ def publish(fs: pafs.FileSystem, hidden: str, final: str) -> bool:
 
 
 def remove_left_overs(fs: pafs.FileSystem, root: str, prefix: str) -> None:
-    """Delete the hidden part files below ``root`` whose names begin with ``prefix``. Raises ConnectorError."""
+    """Delete the hidden part files below ``root`` that runs of one writer left. Raises ConnectorError."""
+    ours = re.compile(rf"\.{re.escape(prefix)}[0-9a-f]{{12}}-\d+(\.\w+)?{re.escape(_HIDDEN)}")
     selector = pafs.FileSelector(root, allow_not_found=True, recursive=True)
     try:
         found: Sequence[pafs.FileInfo] = fs.get_file_info(selector)
     except OSError as e:
         raise ConnectorError(f"path '{root}' cannot be listed: {e}") from None
     for info in found:
-        name = info.base_name
-        if name.startswith(f".{prefix}") and name.endswith(_HIDDEN):
+        if ours.fullmatch(info.base_name):
             try:
                 fs.delete_file(info.path)
             except OSError as e:  # nobody reads it; the next start tries again

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +41,7 @@ from .filesystem_parts import (
     open_part,
     publish,
     remove_left_overs,
+    run_name,
     sync,
     writer_prefix,
 )
@@ -124,7 +124,7 @@ class FilesystemSink(Sink):
         if self._success and options["sink.partition-commit.trigger"] == "partition-time":
             self._time = PartitionTime(self._keys, options)
         self._watermark = _MIN_WATERMARK
-        self._uid = uuid.uuid4().hex[:12]
+        self._run = run_name()
         self._count = 0
         self._partitions: dict[str, _Partition] = {}
         self._within_step = False
@@ -177,7 +177,7 @@ class FilesystemSink(Sink):
         partition = self._partitions.setdefault(directory, _Partition(values, now))
         part = partition.open
         if part is None:
-            name = f"{self._prefix}{self._uid}-{self._count}"
+            name = f"{self._prefix}{self._run}-{self._count}"
             self._count += 1
             part = partition.open = open_part(
                 self._location, directory, name, self._schema, self._format, now

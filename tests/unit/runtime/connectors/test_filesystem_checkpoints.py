@@ -34,7 +34,7 @@ def make_sink(
     definition: TableDefinition,
     clock: Clock | None = None,
     *,
-    writer: str = "job/t",
+    writer: str = "job-0a1b2c3d",
     checkpointed: bool = True,
     handler: FaultyHandler | None = None,
 ) -> FilesystemSink:
@@ -118,9 +118,10 @@ def test_what_the_next_run_does(tmp_path: Path) -> None:
     assert ids_in(definition) == [1, 2, 3]
 
 
-def test_a_fresh_run_deletes_what_an_earlier_one_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other_writer", ["job-0a1b2c3d-0a1b2c3d", "job", "part", "job/t 2"])
+def test_a_fresh_run_deletes_what_an_earlier_one_left(tmp_path: Path, other_writer: str) -> None:
     definition = files(tmp_path)
-    sink, other = started(definition), started(definition, writer="job/t 2")
+    sink, other = started(definition), started(definition, writer=other_writer)
     unnamed = started(definition, writer="", checkpointed=False)
     for each in (sink, other, unnamed):
         write(each, definition, 1)
@@ -141,7 +142,7 @@ def test_names_of_two_runs_differ(tmp_path: Path) -> None:
         sink.commit(number, sink.prepare(number))
     assert ids_in(definition) == [1, 1]
     first, second = visible(tmp_path)
-    assert first.rsplit("-", 2)[0] == second.rsplit("-", 2)[0] and first.startswith("part-")
+    assert first.rsplit("-", 2)[0] == second.rsplit("-", 2)[0] == "part-job-0a1b2c3d"
 
 
 def test_a_checkpoint_that_came_to_nothing_leaves_its_files_to_the_next(tmp_path: Path) -> None:
