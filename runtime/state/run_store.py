@@ -5,10 +5,9 @@
     runs   [ 8 M rows ][ 3 M ][ 500 k ][ 40 k ]     old ──▶ new
     probe  ──▶ one vectorised binary search per run; a skewed key is a longer range, not a chain
 
-Runs are immutable: a snapshot is a list of references, and a checkpoint need not write a run twice. The price
-is that a merge copies its rows at once; the longest pause is that of merging the largest runs (about 0.1 s
-per million rows of a few columns, 0.5 s where retractions are matched with their rows), and a row is copied
-O(log n) times in all.
+Runs are immutable: a snapshot is a list of references, and a checkpoint need not write a run twice. A row is
+copied O(log n) times in all. A large merge goes on a bit with each append (``run_merge``), twice as many rows as
+come; until it ends the runs it is made of answer, and a snapshot knows nothing of it.
 """
 
 from __future__ import annotations
@@ -23,10 +22,13 @@ from .base import IMMUTABLE_PREFIX, State, fresh_name
 from .buffers import I64, U64, as_array
 from .consolidate import cancel, group_ids, sort_order
 from .equality import rows_equal
+from .run_merge import RunMerge
 from .runs import Run, concat, merge
 
 # Runs are not merged beyond this: Arrow's 32-bit offsets end at 2 GiB.
 _RUN_BYTES = 3 << 29
+# Runs of so many rows together are merged at once; a merge of more advances by so many rows at least per append.
+_AT_ONCE_ROWS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class RunStore(State):
 
     def _reset(self) -> None:
         self._runs: list[Run] = []
+        self._merges: list[RunMerge] = []
         self._next_seq = 0
         self._horizon: int | None = None
 
@@ -86,17 +89,39 @@ class RunStore(State):
             self._push(Run("", hashes, batch, weights, numbers, times).take(fresh_name(), order))
 
     def _push(self, run: Run) -> None:
-        """Adds the newest run and merges it with those before it that are less than twice as long."""
-        size, nbytes, first = len(run), run.nbytes, len(self._runs)
-        while first and len(self._runs[first - 1]) < 2 * size:
-            nbytes += self._runs[first - 1].nbytes
-            if nbytes > _RUN_BYTES:
-                break
-            first -= 1
-            size += len(self._runs[first])
-        if first < len(self._runs):
-            run = merge(fresh_name(), [*self._runs[first:], run], self._runs[:first], self._horizon)
-        self._runs[first:] = [run] if len(run) else []
+        """Adds the newest run; merges in progress move on, and others start."""
+        self._runs.append(run)
+        for merging in list(self._merges):
+            at = self._runs.index(merging.runs[0])
+            rows = max(_AT_ONCE_ROWS, 2 * len(run))
+            made = merging.advance(rows, self._runs[:at], self._horizon)
+            if made is not None:
+                self._merges.remove(merging)
+                self._runs[at : at + len(merging.runs)] = [made] if len(made) else []
+        self._merge_when_due()
+
+    def _merge_when_due(self) -> None:
+        """Merges neighbours of which the older one is less than twice as long, those already merging left alone."""
+        busy = {run.name for merging in self._merges for run in merging.runs}
+        last = len(self._runs)
+        while last > 0:
+            first = last - 1
+            size, nbytes = len(self._runs[first]), self._runs[first].nbytes
+            if self._runs[first].name not in busy:
+                while first and self._runs[first - 1].name not in busy:
+                    older = self._runs[first - 1]
+                    nbytes += older.nbytes
+                    if len(older) >= 2 * size or nbytes > _RUN_BYTES:
+                        break
+                    first -= 1
+                    size += len(older)
+            group = self._runs[first:last]
+            if len(group) > 1 and size > _AT_ONCE_ROWS:
+                self._merges.append(RunMerge(group))
+            elif len(group) > 1:
+                made = merge(fresh_name(), group, self._runs[:first], self._horizon)
+                self._runs[first:last] = [made] if len(made) else []
+            last = first
 
     def probe(
         self, hashes: U64, keys: Sequence[pa.Array] | None = None, *, consolidate: bool = False
@@ -156,13 +181,17 @@ class RunStore(State):
             return
         self._horizon = time
         kept: list[Run] = []
+        rewritten = set[str]()
         for run in self._runs:
             count = run.expired_count(time)
             if 2 * count > len(run):
+                rewritten.add(run.name)
                 run = run.take(fresh_name(), np.sort(run.by_time[count:]))
             if len(run):
                 kept.append(run)
         self._runs = kept
+        # a merge of runs that are no longer held is given up; the next append starts another
+        self._merges = [m for m in self._merges if rewritten.isdisjoint(run.name for run in m.runs)]
 
     def take_until(self, time: int) -> RunProbe:
         """The rows that :meth:`drop_until` frees: consolidated, by ``seq``, ``probe_index`` all 0."""
@@ -202,7 +231,7 @@ class RunStore(State):
 
     @property
     def nbytes(self) -> int:
-        return sum(run.nbytes for run in self._runs)
+        return sum(held.nbytes for held in (*self._runs, *self._merges))
 
     @property
     def row_count(self) -> int:

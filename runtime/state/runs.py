@@ -15,7 +15,7 @@ from .consolidate import cancel, group_ids
 HASH, WEIGHT, SEQ, TIME = "hash", "weight", "seq", "time"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """Rows sorted by hash, within a hash by age. ``times`` is None in a store without time."""
 
@@ -61,6 +61,12 @@ class Run:
         times = None if self.times is None else self.times.take(rows)
         batch = self.rows.take(pa.array(rows))
         return Run(name, self.hashes.take(rows), batch, self.weights.take(rows), self.seq.take(rows), times)
+
+    def slice(self, start: int, stop: int) -> Run:
+        """The rows ``[start, stop)``, by reference."""
+        times = None if self.times is None else self.times[start:stop]
+        rows = self.rows.slice(start, stop - start)
+        return Run("", self.hashes[start:stop], rows, self.weights[start:stop], self.seq[start:stop], times)
 
     def holds(self, hashes: U64) -> Bools:
         """Which of the sorted ``hashes`` occur."""

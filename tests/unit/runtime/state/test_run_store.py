@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamsql.runtime.state import consolidate
+from streamsql.runtime.state import consolidate, run_merge, run_store
 from streamsql.runtime.state.base import IMMUTABLE_PREFIX
 from streamsql.runtime.state.consolidate import cancel, group_ids, sort_order
 from streamsql.runtime.state.hashing import hash_columns
 from streamsql.runtime.state.run_store import RunProbe, RunStore
+from streamsql.runtime.state.runs import Run, merge
 
 SCHEMA = pa.schema([("k", pa.int64()), ("v", pa.string())])
 Content = tuple[int | None, str | None]
@@ -147,21 +148,55 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.parametrize("at_once", [1, 1 << 15])
 @pytest.mark.parametrize("timed", [False, True])
 @pytest.mark.parametrize("hashing", [proper, constant, two_values])
 @given(steps=STEPS)
-@settings(max_examples=80, deadline=None)
-def test_behaves_like_its_history(hashing: Any, timed: bool, steps: list[tuple[str, Any]]) -> None:
+@settings(max_examples=60, deadline=None)
+def test_behaves_like_its_history(
+    hashing: Any, timed: bool, at_once: int, steps: list[tuple[str, Any]]
+) -> None:
     model = Model(hashing, timed=timed)
-    for action, argument in steps:
-        if action == "restore":
-            model.restore()
-        elif action not in ("drop", "take"):
-            getattr(model, action)(argument)
-        elif timed:
-            model.expire(argument, take=action == "take")
-        model.check()
-    model.probe([None, 0, 1, 2, 3, 4, 5])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_store, "_AT_ONCE_ROWS", at_once)  # 1: merges go on over many appends
+        for action, argument in steps:
+            if action == "restore":
+                model.restore()
+            elif action not in ("drop", "take"):
+                getattr(model, action)(argument)
+            elif timed:
+                model.expire(argument, take=action == "take")
+            model.check()
+        model.probe([None, 0, 1, 2, 3, 4, 5])
+
+
+def test_a_merge_goes_on_with_the_appends_and_no_call_does_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_store, "_AT_ONCE_ROWS", 64)
+    sizes: list[int] = []
+
+    def counted(name: str, runs: list[Run], *rest: Any) -> Run:
+        sizes[-1] += sum(map(len, runs))
+        return merge(name, runs, *rest)
+
+    monkeypatch.setattr(run_merge, "merge", counted)
+    monkeypatch.setattr(run_store, "merge", counted)
+    store, random = RunStore(SCHEMA, [0]), np.random.default_rng(1)
+    keys = random.permutation(20_000)
+    for turn, weight in ((0, 1), (1, -1)):  # all rows come, then all but the last part go
+        for at in range(0, len(keys) - 1000 * turn, 50):
+            sizes.append(0)
+            rows = batch([(int(k), "x") for k in keys[at : at + 50]])
+            store.append(hash_columns([rows.column(0)]), rows, np.full(50, weight))
+            assert store.run_count <= 40
+    assert max(sizes) <= 64 * 16  # a portion for each merge in progress
+    assert sum(sizes) <= 15 * 40_000
+    left = sorted(k for k, _ in contents_of(store.read()))
+    assert left == sorted(keys[-1000:].tolist())
+    filler = batch([(-1 - i, "y") for i in range(50)])
+    for _ in range(3000):
+        store.append(hash_columns([filler.column(0)]), filler)
+        store.append(hash_columns([filler.column(0)]), filler, np.full(50, -1))
+    assert store.row_count < 6000  # the merges came to their ends
 
 
 def test_a_retraction_cancels_the_earliest_insertion_even_in_an_old_run() -> None:
