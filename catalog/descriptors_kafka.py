@@ -23,8 +23,6 @@ from .kafka_properties import PREFIX, check_properties
 from .options import ConfigOption
 from .table import TableDefinition
 
-NO_CHECKPOINTS = "it needs checkpoints, which this version does not have"
-
 KAFKA_METADATA: dict[str, tuple[DataType, bool]] = {
     "topic": (STRING().not_null(), True),
     "partition": (INT().not_null(), False),
@@ -73,12 +71,18 @@ _KEY_PREFIX = ConfigOption(
 )
 _DELIVERY = ConfigOption(
     "sink.delivery-guarantee", "enum", "at-least-once", "what holds for rows when the job fails",
-    choices=("none", "at-least-once", "exactly-once"), refused={"exactly-once": NO_CHECKPOINTS},
+    choices=("none", "at-least-once", "exactly-once"),
 )  # fmt: skip
 _TRANSACTIONS = (
-    ConfigOption("sink.transactional-id-prefix", unsupported=NO_CHECKPOINTS),
-    ConfigOption("sink.transaction-naming-strategy", unsupported=NO_CHECKPOINTS),
-)
+    ConfigOption(
+        "sink.transactional-id-prefix",
+        description="names the job's transactions in exactly-once; the same for all tables of a job, and for no other",
+    ),
+    ConfigOption(
+        "sink.transaction-naming-strategy", "enum", "POOLING", "how transactional ids are chosen: two in turns",
+        choices=("INCREMENTING", "POOLING"), refused={"INCREMENTING": "two transactional ids are used in turns"},
+    ),
+)  # fmt: skip
 
 _KAFKA_OPTIONS = (
     ConfigOption("topic", "list", description="topic to read or write; 'a;b' reads several"),
@@ -105,7 +109,7 @@ _KAFKA_OPTIONS = (
     _DELIVERY,
     ConfigOption(
         "sink.semantic", "enum", None, "old name of 'sink.delivery-guarantee'",
-        choices=("none", "at-least-once", "exactly-once"), refused={"exactly-once": NO_CHECKPOINTS},
+        choices=("none", "at-least-once", "exactly-once"),
     ),
     *_TRANSACTIONS,
     *SCAN_OPTIONS,
@@ -208,7 +212,7 @@ def parse_offsets(text: str, key: str, owner: str) -> dict[int, int]:
 
 
 def delivery_guarantee(options: TableOptions) -> str:
-    """``none`` or ``at-least-once``, under its new or its old name."""
+    """``none``, ``at-least-once`` or ``exactly-once``, under the option's new or old name."""
     if "sink.semantic" in options.options.given:
         return str(options.options["sink.semantic"])
     return str(options.options["sink.delivery-guarantee"])
@@ -339,6 +343,11 @@ def _check_primary_key(table: TableDefinition, options: TableOptions, owner: str
 def _check_common(options: TableOptions, owner: str) -> None:
     _check_bounded(options, owner)
     given = options.options
+    if delivery_guarantee(options) == "exactly-once" and not given["sink.transactional-id-prefix"]:
+        raise ConfigError(
+            f"{owner}: 'sink.delivery-guarantee' = 'exactly-once' needs the option 'sink.transactional-id-prefix'",
+            hint="a name for the job's transactions that no other job uses, the same for all its tables",
+        )
     if given["error-handling.mode"] == "log" and not given["error-handling.log.target"]:
         raise ConfigError(
             f"{owner}: 'error-handling.mode'='log' needs the option 'error-handling.log.target'"

@@ -14,6 +14,8 @@ from enum import Enum
 from streamsql.errors import ConfigError, UnsupportedError, did_you_mean
 
 PREFIX = "properties."
+TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
+"""What brokers allow at most unless told otherwise (transaction.max.timeout.ms)."""
 
 
 class Client(Enum):
@@ -69,7 +71,7 @@ acks batch.num.messages batch.size compression.codec compression.level compressi
 delivery.timeout.ms enable.idempotence linger.ms message.send.max.retries message.timeout.ms
 partitioner queue.buffering.backpressure.threshold queue.buffering.max.kbytes
 queue.buffering.max.messages queue.buffering.max.ms request.required.acks retries
-sticky.partitioning.linger.ms
+sticky.partitioning.linger.ms transaction.timeout.ms
 """
 _PRODUCER = frozenset(_PRODUCER_NAMES.split())
 
@@ -100,7 +102,6 @@ _SASL = (
 _CODEC = "'format', 'key.format' and 'value.format' say how messages are read and written"
 _TRUST = "give the certificates as a PEM file in 'properties.ssl.ca.location'"
 _ENGINE_COMMITS = "offsets are committed by the job; 'properties.enable.auto.commit'='false' turns that off"
-_TRANSACTION = "transactions need checkpoints, which this version does not have"
 _METRICS = "remove it: the Java client's own metrics and plug-ins do not exist here"
 _REFUSED = {
     "sasl.jaas.config": _SASL,
@@ -130,8 +131,7 @@ _REFUSED = {
     "partitioner.class": "use 'sink.partitioner'",
     "partitioner.ignore.keys": "use 'sink.partitioner'='round-robin'",
     "partitioner.adaptive.partitioning.enable": "use 'sink.partitioner'",
-    "transactional.id": _TRANSACTION,
-    "transaction.timeout.ms": _TRANSACTION,
+    "transactional.id": "use 'sink.delivery-guarantee'='exactly-once' and 'sink.transactional-id-prefix'",
     "enable.partition.eof": "use 'scan.bounded.mode'",
     "delivery.report.only.error": "remove it: the job counts acknowledgements itself",
     "interceptor.classes": _METRICS,
@@ -171,6 +171,17 @@ def client_properties(given: Mapping[str, str], client: Client, owner: str) -> d
 def commits_offsets(given: Mapping[str, str]) -> bool:
     """Whether offsets go to the consumer group: with a group id, unless ``enable.auto.commit`` is false."""
     return "group.id" in given and given.get("enable.auto.commit", "true").strip().lower() != "false"
+
+
+def transaction_timeout_ms(given: Mapping[str, str], owner: str) -> int:
+    """How long a transaction may be open before the broker ends it."""
+    text = given.get("transaction.timeout.ms", str(TRANSACTION_TIMEOUT_MS))
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(
+            f"option '{PREFIX}transaction.timeout.ms' of {owner}: found '{text}', expected a number"
+        ) from None
 
 
 def offset_reset(given: Mapping[str, str]) -> str | None:

@@ -148,7 +148,7 @@ def create_consumer(context: SourceContext, health: Health, *, bounded: bool, re
         "enable.partition.eof": bounded,
         "error_cb": health.on_error,
     }
-    return _create(Consumer, configuration, owner_of(context))
+    return create_client(Consumer, configuration, owner_of(context))
 
 
 def create_producer(
@@ -167,10 +167,11 @@ def create_producer(
         **given,
         "error_cb": health.on_error,
     }
-    return _create(Producer, configuration, owner)
+    return create_client(Producer, configuration, owner)
 
 
-def _create(kind: Any, configuration: dict[str, Any], owner: str) -> Any:
+def create_client(kind: Any, configuration: dict[str, Any], owner: str) -> Any:
+    """A client of that class. Raises ConfigError for a value librdkafka refuses."""
     try:
         return kind(configuration, logger=LOG)
     except KafkaException as e:

@@ -11,7 +11,16 @@ from streamsql.catalog.table import Column, ObjectPath, TableDefinition
 from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import BIGINT, STRING, DataType
 from streamsql.runtime.connectors import create_sink, create_source
-from streamsql.runtime.connectors.base import BadRecord, Sink, SinkContext, Source, SourceBatch, SourceContext
+from streamsql.runtime.connectors.base import (
+    BadRecord,
+    Sink,
+    SinkContext,
+    Source,
+    SourceBatch,
+    SourceContext,
+    Transaction,
+)
+from streamsql.runtime.connectors.transactions import transaction_of
 from streamsql.schema import Field, Schema
 from tests.kafka.client import Cluster, Record
 
@@ -87,7 +96,7 @@ def source_of(
     )
 
 
-def sink_of(table: TableDefinition, *, upsert: bool = False) -> Sink:
+def sink_of(table: TableDefinition, *, upsert: bool = False, transaction: Transaction | None = None) -> Sink:
     """Its sink, not started."""
     columns = table.sink_columns
     schema = _schema(columns)
@@ -101,8 +110,25 @@ def sink_of(table: TableDefinition, *, upsert: bool = False) -> Sink:
             query_key=None,
             upsert=upsert,
             now_ms=lambda: int(time.time() * 1000),
+            transaction=transaction,
+            checkpointed=transaction is not None,
         )
     )
+
+
+def exactly_once(
+    bootstrap: str, topic: str, prefix: str, primary_key: tuple[str, ...] = (), /, **options: str
+) -> TableDefinition:
+    """A table whose sink writes in a transaction."""
+    guarantee = {"sink_delivery__guarantee": "exactly-once", "sink_transactional__id__prefix": prefix}
+    return definition(bootstrap, topic, COLUMNS, (), primary_key, **guarantee, **options)
+
+
+def transaction_for(*tables: TableDefinition, job_name: str = "test") -> Transaction:
+    """The transaction of a job that writes these tables, not open."""
+    found = transaction_of([(table, table_options(table)) for table in tables], job_name)
+    assert found is not None
+    return found
 
 
 def _schema(columns: Sequence[Column]) -> Schema:

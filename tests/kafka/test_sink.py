@@ -11,7 +11,7 @@ import pytest
 
 from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import ARRAY, BIGINT, BYTES, MAP, ROW, STRING, TIMESTAMP, TIMESTAMP_LTZ
-from streamsql.errors import ConfigError, ConnectorError, DataError, UnsupportedError
+from streamsql.errors import ConfigError, ConnectorError, DataError
 from streamsql.runtime.connectors import kafka_send
 from tests.conftest import BrokerFactory, TopicFactory, unique_name
 from tests.kafka.client import Cluster
@@ -219,14 +219,10 @@ class TestErrors:
         sink.close(finished=True)
         assert "was not delivered" in caplog.text
 
-    def test_exactly_once_is_refused(self, kafka: Cluster) -> None:
-        for options in (
-            {"sink_delivery__guarantee": "exactly-once"},
-            {"sink_semantic": "exactly-once"},
-            {"sink_transactional__id__prefix": "x"},
-        ):
-            with pytest.raises(UnsupportedError, match="needs checkpoints"):
-                sink_of(definition(kafka.bootstrap, "t", **options))
+    def test_exactly_once_needs_checkpoints(self, kafka: Cluster) -> None:
+        options = {"sink_delivery__guarantee": "exactly-once", "sink_transactional__id__prefix": "x"}
+        with pytest.raises(ConfigError, match=r"SET 'execution\.checkpointing\.interval'"):
+            sink_of(definition(kafka.bootstrap, "t", **options))
 
     def test_nothing_is_printed(self, capfd: pytest.CaptureFixture[str]) -> None:
         sink = sink_of(definition("127.0.0.1:1", "t"))

@@ -124,9 +124,13 @@ REFUSED: list[tuple[Mapping[str, str], str]] = [
         {**KAFKA, "key.format": "json", "key.fields": "k", "sink.partitioner": "round-robin"},
         "does not go with 'key.fields'",
     ),
-    ({**KAFKA, "sink.delivery-guarantee": "exactly-once"}, "needs checkpoints"),
-    ({**KAFKA, "sink.semantic": "exactly-once"}, "needs checkpoints"),
-    ({**KAFKA, "sink.transactional-id-prefix": "p"}, "needs checkpoints"),
+    ({**KAFKA, "sink.delivery-guarantee": "exactly-once"}, "needs the option 'sink.transactional-id-prefix'"),
+    ({**KAFKA, "sink.semantic": "exactly-once"}, "needs the option 'sink.transactional-id-prefix'"),
+    (
+        {**KAFKA, "sink.transaction-naming-strategy": "INCREMENTING"},
+        "two transactional ids are used in turns",
+    ),
+    ({**KAFKA, "properties.transactional.id": "x"}, "use 'sink.delivery-guarantee'='exactly-once'"),
     ({**KAFKA, "sink.semantic": "none", "sink.delivery-guarantee": "none"}, "both 'sink.semantic'"),
     ({**KAFKA, "scan.parallelism": "2"}, "'scan.parallelism' .* is not supported"),
     ({**KAFKA, "error-handling.mode": "log"}, "needs the option 'error-handling.log.target'"),
@@ -158,6 +162,11 @@ UPSERT_REFUSED: list[tuple[Mapping[str, str], tuple[str, ...], str]] = [
     ({**UPSERT, "format": "json"}, ("k",), "unknown option 'format'"),
     ({**UPSERT, "scan.startup.mode": "latest-offset"}, ("k",), r"unknown option 'scan\.startup\.mode'"),
     ({**UPSERT, "sink.buffer-flush.max-rows": "5"}, ("k",), "only one is above 0"),
+    (
+        {**UPSERT, "sink.delivery-guarantee": "exactly-once"},
+        ("k",),
+        "needs .* 'sink.transactional-id-prefix'",
+    ),
     ({**UPSERT, "key.fields": "k"}, ("k",), r"unknown option 'key\.fields'"),
     ({**UPSERT, "sink.partitioner": "fixed"}, ("k",), r"unknown option 'sink\.partitioner'"),
 ]
