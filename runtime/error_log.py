@@ -2,6 +2,9 @@
 
 The target is an ordinary table with any of these columns, matched by name: ``error_time`` TIMESTAMP_LTZ(3), ``origin``
 STRING (topic, partition and offset, or file and line), ``message`` STRING, ``record`` BYTES (the record as it was).
+
+With checkpoints they are written at least once: a checkpoint waits until those before its cut are with the target, and
+a job that goes on from it writes those again that it reads again.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 
 from streamsql.catalog.connectors import TableOptions
+from streamsql.catalog.descriptors_kafka import delivery_guarantee
 from streamsql.catalog.table import TableDefinition
 from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import BYTES, STRING, TIMESTAMP_LTZ, DataType
-from streamsql.errors import ValidationError
+from streamsql.errors import ConfigError, ValidationError
 from streamsql.schema import Field, Schema
 
 from .connectors import create_sink
@@ -38,8 +42,20 @@ class ErrorLog:
         now_ms: Callable[[], int],
         time_zone: str,
         job_name: str,
+        writer: str = "",
     ) -> None:
-        """Raises ValidationError where the target has a column that is none of ours."""
+        """``writer``: names this log of this job where it takes checkpoints; what an earlier run left hidden goes.
+
+        Raises ValidationError where the target has a column that is none of ours, ConfigError where it is exactly-once.
+        """
+        if (
+            options.options.declares("sink.delivery-guarantee")
+            and delivery_guarantee(options) == "exactly-once"
+        ):
+            raise ConfigError(
+                f"the error log {table.path} is exactly-once, and unreadable records are logged at-least-once",
+                hint="'sink.delivery-guarantee' = 'at-least-once'",
+            )
         columns = table.sink_columns
         for c in columns:
             wanted = COLUMNS.get(c.name)
@@ -63,8 +79,11 @@ class ErrorLog:
                 now_ms=now_ms,
                 time_zone=time_zone,
                 job_name=job_name,
+                writer=writer,
             )
         )
+        if writer:
+            self.sink.recover(0, None)
         self.sink.start()
 
     def write(self, records: Sequence[BadRecord]) -> None:
@@ -79,6 +98,15 @@ class ErrorLog:
         columns = [values[f.name] for f in self._schema]
         self.sink.write(ChangelogBatch(pa.RecordBatch.from_arrays(columns, schema=self._schema.arrow)))
         self.sink.flush()
+
+    def settle(self, timeout_s: float) -> bool:
+        """Whether the target has acknowledged everything, waiting up to ``timeout_s`` for it."""
+        return self.sink.settle(timeout_s)
+
+    def prepare(self, checkpoint: int) -> None:
+        """The cut of a checkpoint: what was written so far is shown."""
+        prepared = self.sink.prepare(checkpoint)
+        self.sink.commit(checkpoint, prepared)
 
     def close(self) -> None:
         self.sink.close(finished=True)
