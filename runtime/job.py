@@ -315,7 +315,7 @@ class Job:
         delay = self._restart.delay_ms(now)
         if delay is None or self._signals.stopping:
             return False
-        log.warning("job %s failed and begins again in %d ms: %s", self.name, delay, error.message)
+        log.info("job %s failed and begins again in %d ms: %s", self.name, delay, error.message)
         self.status = "RESTARTING"
         end = now + delay
         while not self._signals.stopping and (left := end - self.now_ms()) > 0:

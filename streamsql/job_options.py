@@ -12,7 +12,6 @@ from .planner.convert import PhysicalOptions
 from .runtime.boundedness import is_bounded
 from .runtime.build import BuildOptions
 from .runtime.checkpoint.coordinator import CheckpointOptions
-from .runtime.checkpoint.points import Reach, passes
 from .runtime.checkpoint.recovery import CheckpointSetup
 from .runtime.engine import Engine
 from .runtime.restart import ExponentialDelay, FailureRate, FixedDelay, NoRestart, RestartStrategy
@@ -53,7 +52,7 @@ def build_options(
 
 
 def checkpoint_setup(
-    config: Configuration, definition: Mapping[str, Any], *, resume: bool = False, reach: Reach = passes
+    config: Configuration, definition: Mapping[str, Any], *, resume: bool = False
 ) -> CheckpointSetup:
     """How a job of INSERT statements keeps checkpoints. ``definition``: what is kept with them of the job."""
 
@@ -67,7 +66,6 @@ def checkpoint_setup(
         tolerable_failures=of("tolerable-failed-checkpoints"),
         definition=definition,
         delete_at_end=of("externalized-checkpoint-retention") != "RETAIN_ON_CANCELLATION",
-        reach=reach,
     )
     return CheckpointSetup(
         options=options,

@@ -38,7 +38,6 @@ from .result import TableResult
 from .runtime.batch import run_batch
 from .runtime.boundedness import is_bounded
 from .runtime.build import BuildOptions
-from .runtime.checkpoint.points import Reach, passes
 from .runtime.checkpoint.recovery import CheckpointSetup
 from .runtime.connectors.in_process import InProcessTable
 from .runtime.engine import Engine
@@ -92,8 +91,8 @@ class TableEnvironment:
         self._closed = False
         self.resumes = False
         """Whether jobs go on from the latest checkpoint under ``execution.checkpointing.dir``, where there is one."""
-        self.reach: Reach = passes
-        """Called at the named points of every checkpoint; tests let the process die there."""
+        self.checkpoints: Callable[[CheckpointSetup], CheckpointSetup] = lambda setup: setup
+        """Has the last word on how jobs take checkpoints; tests let them die at its named points."""
         _open_sessions.add(self)
 
     @classmethod
@@ -303,8 +302,8 @@ class TableEnvironment:
             made = definition(inserts, self.catalog, self.config, lambda v: view_query(v, self.catalog))
             if self.resumes:
                 check_resumable(self.config)
-            checkpoints = job_options.checkpoint_setup(
-                self.config, made, resume=self.resumes, reach=self.reach
+            checkpoints = self.checkpoints(
+                job_options.checkpoint_setup(self.config, made, resume=self.resumes)
             )
         job = self._jobs.submit(
             name,

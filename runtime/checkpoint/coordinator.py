@@ -52,7 +52,7 @@ class CheckpointOptions:
     """``execution.checkpointing.*`` of one job, in ms. ``interval_ms`` None: only savepoints and the last one.
 
     ``definition``: what the job is, kept with every checkpoint. ``delete_at_end``: of a job that ends without failing
-    no checkpoint stays.
+    no checkpoint stays. ``waits``: the job waits for each checkpoint, which makes what it does repeatable.
     """
 
     interval_ms: int | None = None
@@ -61,6 +61,7 @@ class CheckpointOptions:
     tolerable_failures: int = 0
     definition: Mapping[str, Any] = field(default_factory=dict[str, Any])
     delete_at_end: bool = False
+    waits: bool = False
     reach: Reach = passes
 
 
@@ -143,7 +144,10 @@ class Coordinator:
                 self._begin(now_ms, directory=directory, answer=answer)
             return
         if self._wanted(now_ms) and self._settled(SETTLE_S):
-            self._begin(now_ms)
+            task = self._begin(now_ms)
+            if self._options.waits:
+                task.done.wait()
+                self._raise_error()
 
     def _wanted(self, now_ms: int) -> bool:
         if self._store is None or self._options.interval_ms is None or self._due_ms is None:
