@@ -9,12 +9,12 @@ import pytest
 
 from streamsql.catalog.connectors import table_options
 from streamsql.datatypes import BYTES, INT, STRING, TIMESTAMP_LTZ, DataType
-from streamsql.errors import ValidationError
+from streamsql.errors import ConfigError, ValidationError
 from streamsql.runtime.connectors import create_source
 from streamsql.runtime.connectors.base import BadRecord
 from streamsql.runtime.error_log import ErrorLog
 
-from .connectors.contexts import read_all, rows_of, source_context
+from .connectors.contexts import read_all, rows_of, source_context, table
 from .connectors.file_tables import files, names, visible
 
 COLUMNS: dict[str, DataType] = {
@@ -54,3 +54,16 @@ def test_a_checkpoint_shows_what_was_logged_and_a_later_run_deletes_the_rest(tmp
 def test_targets_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="column 'why' INT, which is not one it can fill"):
         log(files(tmp_path, columns={"origin": STRING(), "why": INT()}))
+
+
+def test_an_exactly_once_target_is_refused() -> None:
+    kafka = {
+        "connector": "kafka",
+        "topic": "t",
+        "properties.bootstrap.servers": "b:9092",
+        "format": "json",
+        "sink.delivery-guarantee": "exactly-once",
+        "sink.transactional-id-prefix": "p",
+    }
+    with pytest.raises(ConfigError, match="is exactly-once, and unreadable records are logged at-least-once"):
+        log(table(COLUMNS, kafka))
