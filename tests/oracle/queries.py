@@ -14,7 +14,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from . import join_queries, match_queries, rank_queries, set_queries
+from . import join_queries, match_queries, rank_queries, set_queries, subquery_queries
 from .random_tables import COLLECTIONS, EVENT_COLUMNS, NUMBERS
 
 # -- relations -----------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Builder:
             return self.source()
         forms: list[Callable[[int], Relation]] = [self.project, self.group, self.group]
         forms += [self.union, self.distinct, self.unnest, self.set_operation]
-        forms += [partial(form, self) for form in set_queries.FORMS]
+        forms += [partial(form, self) for form in (*set_queries.FORMS, *subquery_queries.FORMS)]
         if self.plain:
             forms += [partial(join_queries.regular, self), self.over]
         else:
