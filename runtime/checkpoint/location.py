@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -119,7 +119,7 @@ class LocalLocation(Location):
         return (self.root / path).read_bytes()
 
     @contextlib.contextmanager
-    def create(self, path: str) -> Iterator[Writer]:
+    def create(self, path: str) -> Generator[Writer]:
         final = self.root / path
         make_folders(final.parent)
         partial = final.with_name(final.name + PARTIAL)
@@ -195,7 +195,7 @@ class RemoteLocation(Location):
         return self.fs.open_input_file(self._at(path))
 
     @contextlib.contextmanager
-    def create(self, path: str) -> Iterator[Writer]:
+    def create(self, path: str) -> Generator[Writer]:
         place = self._at(path)
         if self.fs.type_name not in _WITHOUT_FOLDERS:
             self.fs.create_dir(place.rpartition("/")[0], recursive=True)

@@ -17,7 +17,7 @@ import contextlib
 import errno
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from ..state.keyed import merge_keyed
@@ -105,8 +105,8 @@ class CheckpointStore:
         program wrote. A run elsewhere gets a FencedError when it writes next.
         """
         with self._lock:
-            self._owner.take()
             try:
+                self._owner.take()
                 self._scan()
             except BaseException:
                 self._owner.release()
@@ -123,6 +123,10 @@ class CheckpointStore:
                 manifest = one.manifest
                 self._known[number] = _Known(frozenset(manifest.packs), manifest.checksum, one.complete)
             except (FileNotFoundError, DamagedManifestError):
+                self._known[number] = _Known()
+            except OSError:
+                if not self.location.local:
+                    raise
                 self._known[number] = _Known()
 
     def candidates(self) -> list[Found]:
@@ -147,6 +151,10 @@ class CheckpointStore:
                         self._pass_over(number, "it was not written to its end")
                 except (DamagedManifestError, DamagedPackError) as damage:
                     self._pass_over(number, str(damage))
+                except OSError as error:
+                    if not self.location.local:  # it may answer later, and an older one would be wrong
+                        raise
+                    self._pass_over(number, f"it cannot be read: {error}")
                 else:
                     found.append(one)
                     certain = certain or one.complete
@@ -255,7 +263,7 @@ class CheckpointStore:
             segments.written(parts)
 
     @contextlib.contextmanager
-    def _new_pack(self, name: str) -> Iterator[PackWriter]:
+    def _new_pack(self, name: str) -> Generator[PackWriter]:
         """A pack in the shared folder, durable when the block ends."""
         stem = f"{SHARED}/{name}-{safe_name(self._run)[:_RUN_LENGTH]}"
         path, again = f"{stem}.pack", 1
