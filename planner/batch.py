@@ -7,7 +7,7 @@ of arrival, for FIRST_VALUE and LAST_VALUE.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamsql.datatypes import Root
 from streamsql.errors import UnsupportedError
@@ -15,6 +15,7 @@ from streamsql.schema import Schema
 
 from . import logical as l
 from .compile import compile_aggregate, compile_expr
+from .convert.calc import check_watermark
 from .expressions import AggregateCall, Expr, SortKey
 from .functions.base import CompileContext
 from .logical_changelog import FromChangelog, ToChangelog
@@ -51,7 +52,7 @@ def to_batch(root: l.LogicalNode, context: CompileContext, windows: Windows) -> 
 
     ``windows`` gives the SQL of a TUMBLE, HOP or CUMULATE (node, source, passed-through columns).
     """
-    writer = _Writer(context, windows)
+    writer = _Writer(replace(context, watermark_sql="NULL::BIGINT"), windows)
     sql = writer.node(root)
     order = _order_of(root)
     items = ", ".join(f"c{i}" for i in range(len(root.schema)))
@@ -99,10 +100,12 @@ class _Writer:
 
     # -- one input -------------------------------------------------------------------------------------------------
     def _project(self, node: l.Project) -> str:
+        check_watermark(node.exprs, node.input.schema)
         items = [f"{e} AS c{i}" for i, e in enumerate(self.exprs(node.exprs, node.input.schema))]
         return f"SELECT {', '.join([*items, 'o'])} FROM ({self.node(node.input)})"
 
     def _filter(self, node: l.Filter) -> str:
+        check_watermark([node.condition], node.schema)
         (condition,) = self.exprs([node.condition], node.schema)
         return f"SELECT * FROM ({self.node(node.input)}) WHERE {condition}"
 

@@ -26,7 +26,7 @@ from .parsing import position_of
 from .scope import Scope
 from .typing import data_type, interval_literal
 
-_CHECK_CONTEXT = CompileContext(watermark_sql=lambda column: column)
+_CHECK_CONTEXT = CompileContext(watermark_sql="NULL::BIGINT")
 
 
 class ExpressionScope(Protocol):

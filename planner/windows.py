@@ -15,11 +15,12 @@ from .logical_joins import TemporalJoin
 class WindowClock:
     """What completes a window: the watermark, or the clock where ``proctime``.
 
-    Its columns are wall-clock in ``zone``.
+    Its columns are wall-clock in ``zone``. ``lateness_ms``: how long after its end rows are still taken.
     """
 
     zone: str = "UTC"
     proctime: bool = False
+    lateness_ms: int = 0
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from .build_ranks import deduplicate, limit, rank, sort, sort_limit, temporal_so
 from .build_recovery import begin, coordinate, restore, writer_name
 from .build_sets import set_operation
 from .build_sinks import sink_upsert_materializer
-from .build_windows import window_aggregate, window_table_function
+from .build_windows import window_aggregate, window_emit, window_table_function
 from .checkpoint.recovery import CheckpointSetup, Recovery
 from .checkpoint.snapshot import SourceSnapshot
 from .connectors import create_sink, create_source
@@ -57,6 +57,7 @@ OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.Correlate: correlate,
     p.WindowTableFunction: window_table_function,
     p.GroupAggregate: group_aggregate,
+    p.WindowEmit: window_emit,
     p.Join: join,
     p.IntervalJoin: interval_join,
     p.WindowJoin: window_join,

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from streamsql.planner import physical as p
 from streamsql.planner.batch import unnest_sql
-from streamsql.planner.expressions import Expr, InputRef
+from streamsql.planner.convert.calc import WATERMARK
+from streamsql.planner.expressions import Call, Expr, InputRef, walk
 from streamsql.schema import Schema
 
 from .engine import internal_schema
@@ -38,7 +39,9 @@ class Fusion:
             for i in node.inputs:
                 readers[id(i)] = readers.get(id(i), 0) + 1
         below = (i for n in nodes if isinstance(n, FUSING) for i in n.inputs)
-        self._fused = {id(n) for n in below if isinstance(n, p.Calc) and readers[id(n)] == 1}
+        self._fused = {
+            id(n) for n in below if isinstance(n, p.Calc) and readers[id(n)] == 1 and not _reads_watermark(n)
+        }
 
     def __contains__(self, node: p.PhysicalNode) -> bool:
         return id(node) in self._fused
@@ -75,6 +78,13 @@ class Fusion:
     def compiler(self, schema: Schema) -> Callable[[Expr], str]:
         """Expressions to SQL over the columns of ``schema``."""
         return lambda e: self.sql.expr(e, schema)
+
+
+def _reads_watermark(node: p.Calc) -> bool:
+    """Whether the Calc must run by itself: the operator above has a watermark of its own."""
+    exprs = [*node.exprs, *([] if node.condition is None else [node.condition])]
+    calls = (e for expr in exprs for e in walk(expr) if isinstance(e, Call))
+    return any(call.function.name == WATERMARK for call in calls)
 
 
 def weight_column(node: p.PhysicalNode) -> list[str]:

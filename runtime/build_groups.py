@@ -157,7 +157,7 @@ def _recompute(node: p.GroupAggregate, fusion: Fusion) -> Operator:
 
 
 def _expiry(node: p.GroupAggregate, column: int) -> WindowExpiry:
-    return WindowExpiry(column, node.clock.zone, node.clock.proctime)
+    return WindowExpiry(column, node.clock.zone, node.clock.proctime, node.clock.lateness_ms)
 
 
 def _hash(columns: Sequence[str]) -> str:

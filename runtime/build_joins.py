@@ -67,8 +67,8 @@ def window_join(node: p.WindowJoin, fusion: Fusion) -> WindowJoin:
             sql=join_sql(node, fusion, "{l}", "{r}"),
             left=internal_schema(left.schema),
             right=internal_schema(right.schema),
-            left_end=WindowExpiry(node.match.left[1], clock.zone, clock.proctime),
-            right_end=WindowExpiry(node.match.right[1], clock.zone, clock.proctime),
+            left_end=WindowExpiry(node.match.left[1], clock.zone, clock.proctime, clock.lateness_ms),
+            right_end=WindowExpiry(node.match.right[1], clock.zone, clock.proctime, clock.lateness_ms),
             output=internal_schema(node.schema),
             what=what(node),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from streamsql.changelog import ChangelogMode
 from streamsql.planner import physical as p
 from streamsql.planner.expressions import input_refs
 from streamsql.planner.logical import WindowSpec
@@ -19,9 +20,12 @@ from .build_groups import row_count
 from .engine import internal_schema
 from .expressions import sliced
 from .operators.base import Operator
+from .operators.changes import Emit
+from .operators.expiry import WindowExpiry
 from .operators.session_window import SessionWindow, SessionWindowConfig
 from .operators.slot_merge import SlotMerge
 from .operators.window_aggregate import WindowAggregate, WindowAggregateConfig
+from .operators.window_emit import WindowEmit, WindowEmitConfig
 from .windows import SlicedWindow, SliceSql
 
 
@@ -68,6 +72,21 @@ def window_aggregate(node: p.WindowAggregate, fusion: Fusion) -> Operator:
             window=window,
             what=what(node),
             proctime=node.clock.proctime,
+        )
+    )
+
+
+def window_emit(node: p.WindowEmit, _: Fusion) -> Operator:
+    """What holds the changes of windows back."""
+    return WindowEmit(
+        WindowEmitConfig(
+            rows=internal_schema(node.schema),
+            keys=node.keys,
+            end=WindowExpiry(node.end, node.clock.zone, node.clock.proctime),
+            lateness_ms=node.emit.lateness_ms,
+            early_ms=node.emit.early,
+            late_ms=node.emit.late,
+            emit=Emit(node.upsert_key, upsert=node.mode is ChangelogMode.UPSERT),
         )
     )
 
@@ -239,5 +258,7 @@ def _session(
             proctime=window.proctime,
             what=what(node),
             weighted=source.updating,
+            growing=isinstance(node, p.WindowTableFunction) and node.growing,
+            lateness_ms=node.lateness_ms if isinstance(node, p.WindowTableFunction) else 0,
         )
     )

@@ -25,6 +25,9 @@ from streamsql.schema import Schema
 NOW = "getvariable('now')"
 """How a fragment reads the clock of its step."""
 
+WATERMARK = "getvariable('watermark')"
+"""How a fragment reads the watermark of its operator in epoch ms, NULL before the first."""
+
 WEIGHT = "w"
 """Name of the weight column inside fragments."""
 
@@ -99,21 +102,21 @@ class Fragment:
         inputs: Mapping[str, _Input],
         output: pa.Schema,
         what: str,
-        clock: Callable[[], None] | None = None,
+        before: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._relation: Any = relation
         self._inputs = inputs
         self.output = output
         self._what = what
-        self._clock = clock
+        self._before = before
 
     def run(self, **batches: pa.RecordBatch | None) -> pa.RecordBatch:
         """The query's rows over these batches, in the output schema.
 
         Raises DataError naming the row that cannot be evaluated (found by bisection) and DuckDB's reason.
         """
-        if self._clock is not None:
-            self._clock()
+        for apply in self._before:
+            apply()
         for name, source in self._inputs.items():
             source.offer(batches.get(name))
         try:
@@ -171,6 +174,8 @@ class Engine:
         self._count = 0
         self._now: int | None = None
         self._applied_now: int | None = None
+        self._watermark: int | None = None
+        self._applied_watermark: int | None = -1
 
     @property
     def connection(self) -> Any:
@@ -188,6 +193,22 @@ class Engine:
             instant = dt.datetime.fromtimestamp(self._now / 1000, dt.UTC)
             text = instant.isoformat(timespec="milliseconds")
             self._connection.execute(f"SET VARIABLE now = TIMESTAMPTZ '{text}'")
+
+    def set_watermark(self, watermark_ms: int | None) -> None:
+        """The watermark of the operator that runs next, read by CURRENT_WATERMARK; None before the first one."""
+        self._watermark = watermark_ms
+
+    def apply_watermark(self) -> None:
+        """Tell DuckDB the watermark; only fragments that read it pay for it."""
+        if self._watermark != self._applied_watermark:
+            self._applied_watermark = self._watermark
+            value = "NULL" if self._watermark is None else str(self._watermark)
+            self._connection.execute(f"SET VARIABLE watermark = {value}::BIGINT")
+
+    def _read_before(self, sql: str) -> list[Callable[[], None]]:
+        """What to tell DuckDB before it evaluates a query, or binds it, which reads variables too."""
+        readings = {NOW: self.apply_now, WATERMARK: self.apply_watermark}
+        return [apply for name, apply in readings.items() if name in sql]
 
     @contextmanager
     def without_shared_expressions(self) -> Generator[None]:
@@ -213,20 +234,21 @@ class Engine:
             sources[name] = _Input(schema)
             self._connection.register(registered, sources[name])
             sql = sql.replace("{" + name + "}", registered)
-        if NOW in sql:
-            self.apply_now()  # binding reads the variable too
+        before = self._read_before(sql)
+        for apply in before:
+            apply()
         try:
             relation = self._connection.sql(sql)
         except duckdb.Error as e:
             raise DataError(f"{what}: {tidy_message(str(e))}\n{sql}") from e
-        fragment = Fragment(relation, sources, output, what, self.apply_now if NOW in sql else None)
+        fragment = Fragment(relation, sources, output, what, before)
         self._fragments.append(fragment)
         return fragment
 
     def query(self, sql: str, tables: Mapping[str, pa.Table]) -> pa.Table:
         """Run a query once over whole tables (batch mode, live queries)."""
-        if NOW in sql:
-            self.apply_now()
+        for apply in self._read_before(sql):
+            apply()
         for name, table in tables.items():
             whole = [_unsliced(batch) for batch in table.to_batches()]
             self._connection.register(name, pa.Table.from_batches(whole, table.schema))

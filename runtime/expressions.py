@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from streamsql.planner import physical as p
 from streamsql.planner.compile import compile_expr
@@ -11,7 +12,7 @@ from streamsql.planner.functions.base import CompileContext
 from streamsql.planner.logical import WindowSpec
 from streamsql.schema import Schema
 
-from .engine import NOW, internal_names
+from .engine import NOW, WATERMARK, internal_names
 from .windows import SlicedWindow, SliceSql, local_ms_sql, local_us_sql, slice_end_sql
 
 
@@ -25,6 +26,7 @@ class FragmentCompiler:
 
     def __init__(self, time_zone: str) -> None:
         self.context = compile_context(time_zone)
+        self._calc = replace(self.context, watermark_sql=WATERMARK)
 
     def exprs(self, exprs: Sequence[Expr], schema: Schema) -> list[str]:
         """SQL of expressions over the columns of ``schema``."""
@@ -36,9 +38,10 @@ class FragmentCompiler:
 
     def calc(self, node: p.Calc, source: str, extra: Sequence[str] = ()) -> str:
         """The projection and filter of a Calc; ``extra`` columns are passed through."""
-        schema = node.inputs[0].schema
-        items = [f"{sql} AS c{i}" for i, sql in enumerate(self.exprs(node.exprs, schema))]
-        where = f" WHERE {self.expr(node.condition, schema)}" if node.condition is not None else ""
+        names = internal_names(len(node.inputs[0].schema))
+        items = [f"{compile_expr(e, names, self._calc)} AS c{i}" for i, e in enumerate(node.exprs)]
+        condition = node.condition
+        where = "" if condition is None else f" WHERE {compile_expr(condition, names, self._calc)}"
         return f"SELECT {', '.join([*items, *extra]) or '1 AS c0'} FROM {source}{where}"
 
     def window_table(self, node: p.WindowTableFunction, source: str, extra: Sequence[str] = ()) -> str:

@@ -23,7 +23,7 @@ def view_content(built: BuiltJob, node: p.PhysicalNode, time_zone: str) -> pa.Ta
         if held is not None:
             return held
     match node:
-        case p.WatermarkAssigner() | p.Sink() | p.Collect():
+        case p.WatermarkAssigner() | p.WindowEmit() | p.Sink() | p.Collect():
             return view_content(built, node.inputs[0], time_zone)
         case p.Calc():
             below = view_content(built, node.inputs[0], time_zone)

@@ -33,14 +33,6 @@ def _one_process(value: Any) -> None:
         )
 
 
-def _no_delay(value: Any) -> None:
-    if value:
-        raise UnsupportedError(
-            "'table.exec.emit.early-fire.delay' above 0 is not supported: every step that changes a window emits it",
-            hint="'streamsql.step.min-interval' is the least time between two steps",
-        )
-
-
 def _positive(value: Any) -> None:
     if value <= 0:
         raise ValueError(f"found {value}, expected a number above 0")
@@ -107,8 +99,28 @@ HONOURED: tuple[ConfigOption, ...] = (
         "table.exec.emit.early-fire.delay",
         "duration",
         0,
-        "the time between two early values of a window; 0, the only value, after every step",
-        check=_no_delay,
+        "with early firing: a window shows its changes so long after its first row, and at this interval from "
+        "then on, by the clock; 0 at every step that changes it",
+    ),
+    ConfigOption(
+        "table.exec.emit.late-fire.enabled",
+        "bool",
+        False,
+        "show the value of a window that is complete again when late rows change it",
+    ),
+    ConfigOption(
+        "table.exec.emit.late-fire.delay",
+        "duration",
+        0,
+        "with late firing: so long after the first late row, and at this interval from then on, by the clock; "
+        "0 at every step that changes it; at most 'table.exec.emit.allow-lateness'",
+    ),
+    ConfigOption(
+        "table.exec.emit.allow-lateness",
+        "duration",
+        None,
+        "with late firing: how long after its end a window is kept and takes rows; where it is not set, "
+        "'table.exec.state.ttl'",
     ),
     ConfigOption(
         "table.exec.sink.not-null-enforcer",
@@ -345,9 +357,6 @@ _KNOWN: tuple[tuple[str, str], ...] = (
     (
         "this version has one way to do it, the one of the default",
         """
-        table.exec.emit.late-fire.enabled bool false
-        table.exec.emit.late-fire.delay duration -
-        table.exec.emit.allow-lateness duration -
         table.exec.deduplicate.insert-update-after-sensitive-enabled bool true
         table.exec.deduplicate.mini-batch.compact-changes-enabled bool false
         table.exec.legacy-bytes-to-string-cast bool false

@@ -9,6 +9,7 @@ from streamsql.catalog.table import TableDefinition
 
 from .config import Configuration
 from .planner.convert import PhysicalOptions
+from .planner.emit import EmitStrategy
 from .runtime.boundedness import is_bounded
 from .runtime.build import BuildOptions
 from .runtime.checkpoint.coordinator import CheckpointOptions
@@ -20,11 +21,21 @@ from .runtime.restart import ExponentialDelay, FailureRate, FixedDelay, NoRestar
 def physical_options(config: Configuration) -> PhysicalOptions:
     """What chooses operators."""
     return PhysicalOptions(
-        early_fire=bool(config.get("table.exec.emit.early-fire.enabled")),
+        emit=_emit(config),
         time_zone=config.get("table.local-time-zone"),
         ends=lambda scan: is_bounded(scan.table, scan.options),
         upsert_materialize=config.get("table.exec.sink.upsert-materialize"),
     )
+
+
+def _emit(config: Configuration) -> EmitStrategy:
+    def delay(when: str) -> int | None:
+        enabled = config.get(f"table.exec.emit.{when}-fire.enabled")
+        return int(config.get(f"table.exec.emit.{when}-fire.delay")) if enabled else None
+
+    lateness = config.get("table.exec.emit.allow-lateness")
+    ttl = config.get("table.exec.state.ttl") or 0
+    return EmitStrategy(delay("early"), delay("late"), lateness, ttl)
 
 
 def build_options(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from streamsql.schema import Schema
+from collections.abc import Sequence
+
+from streamsql.errors import UnsupportedError, ValidationError
+from streamsql.schema import ROWTIME, Schema
 
 from .. import logical as l
 from .. import physical as p
-from ..expressions import Expr, InputRef, is_deterministic, substitute
+from ..expressions import Call, Expr, InputRef, is_deterministic, substitute, walk
 from ..functions import conjunction
 from .converter import Converter
 
+WATERMARK = "CURRENT_WATERMARK"
 Merged = tuple[l.LogicalNode, tuple[Expr, ...], Expr | None]
 
 
 def calc(node: l.LogicalNode, c: Converter) -> p.PhysicalNode:
     base, exprs, condition = merge(node)
     source = c.convert(base)
+    check_watermark([*exprs, *([] if condition is None else [condition])], base.schema, source)
     if condition is None and is_identity(exprs, base.schema, node.schema):
         return source
     return p.Calc(
@@ -26,6 +31,25 @@ def calc(node: l.LogicalNode, c: Converter) -> p.PhysicalNode:
         exprs=exprs,
         condition=condition,
     )
+
+
+def check_watermark(exprs: Sequence[Expr], schema: Schema, source: p.PhysicalNode | None = None) -> None:
+    """Raises ValidationError for CURRENT_WATERMARK of what is no event time, UnsupportedError for that of updates."""
+    for e in (e for expr in exprs for e in walk(expr)):
+        if not isinstance(e, Call) or e.function.name != WATERMARK:
+            continue
+        (time,) = e.args
+        if not isinstance(time, InputRef) or schema[time.index].time != ROWTIME:
+            raise ValidationError(
+                f"CURRENT_WATERMARK needs an event-time attribute, and {time.text()} is none",
+                hint="give it the column of a WATERMARK FOR, or the window_time of a window",
+            )
+        if source is not None and source.updating:
+            raise UnsupportedError(
+                "CURRENT_WATERMARK of rows that are updated is not supported: by the time one is taken back the "
+                "watermark is another, and the row would not be found again",
+                hint="use it before the rows are grouped or joined",
+            )
 
 
 def merge(node: l.LogicalNode) -> Merged:

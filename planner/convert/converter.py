@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from streamsql.errors import StreamSqlError, UnsupportedError
 
 from .. import logical as l
 from .. import physical as p
+from ..emit import EmitStrategy
 from ..state_ttl import Ttls
 
 Handler = Callable[[Any, "Converter"], p.PhysicalNode]
@@ -18,12 +19,12 @@ Handler = Callable[[Any, "Converter"], p.PhysicalNode]
 
 @dataclass(frozen=True)
 class PhysicalOptions:
-    """Session options that choose operators. ``early_fire``: window aggregates emit as they change.
+    """Session options that choose operators. ``emit``: when window aggregates show what they have.
 
     ``ends``: whether a scan ends by itself. ``upsert_materialize``: AUTO, NONE or FORCE.
     """
 
-    early_fire: bool = False
+    emit: EmitStrategy = field(default_factory=EmitStrategy)
     time_zone: str = "UTC"
     ends: Callable[[l.Scan], bool] = lambda scan: False
     upsert_materialize: str = "AUTO"

@@ -14,6 +14,7 @@ from ..expressions import Expr, InputRef, input_refs
 from ..windows import WindowColumns, window_columns
 from .calc import merge
 from .converter import Converter, refuse_ttl
+from .emit import updating_window
 
 
 def aggregate(node: l.Aggregate, c: Converter) -> p.PhysicalNode:
@@ -24,8 +25,9 @@ def aggregate(node: l.Aggregate, c: Converter) -> p.PhysicalNode:
         return _group(c, node)
     refuse_ttl(node.ttls, "event time frees the groups of windows")
     origin = next(iter(keys.values())).origin
-    if c.options.early_fire and not _is_session(origin):
-        return _early(c, node, keys)
+    emit = c.options.emit.of(next(iter(keys.values())).clock)
+    if emit.updates:
+        return updating_window(c, node, keys, emit)
     if isinstance(origin, l.WindowTable):
         below = _over_time(c, node, keys, origin)
         if below is not None:
@@ -33,7 +35,7 @@ def aggregate(node: l.Aggregate, c: Converter) -> p.PhysicalNode:
     return _attached(c, node, keys)
 
 
-def _group(c: Converter, node: l.Aggregate, window_end: int | None = None) -> p.GroupAggregate:
+def _group(c: Converter, node: l.Aggregate) -> p.GroupAggregate:
     source = c.convert(node.input)
     return p.GroupAggregate(
         schema=node.schema,
@@ -42,19 +44,8 @@ def _group(c: Converter, node: l.Aggregate, window_end: int | None = None) -> p.
         upsert_key=tuple(range(len(node.keys))),
         keys=node.keys,
         calls=node.calls,
-        window_end=window_end,
         ttls=node.ttls,
     )
-
-
-def _early(c: Converter, node: l.Aggregate, keys: Mapping[int, WindowColumns]) -> p.PhysicalNode:
-    end = next(k for k, column in keys.items() if column.role == "end")
-    grouped = replace(_group(c, node, window_end=node.keys.index(end)), clock=keys[end].clock)
-    origin = keys[end].origin
-    if isinstance(origin, l.WindowTable) and origin.window.kind in ("TUMBLE", "HOP"):
-        # the start of a window gives its end, so the key is shorter by one
-        return replace(grouped, upsert_key=tuple(i for i, k in enumerate(node.keys) if k != end))
-    return grouped
 
 
 def _over_time(
@@ -127,10 +118,6 @@ def _windowed(
         attached=attached,
         clock=next(column.clock for column in keys.values() if column.role == "end"),
     )
-
-
-def _is_session(origin: l.LogicalNode) -> bool:
-    return isinstance(origin, l.WindowTable) and origin.window.kind == "SESSION"
 
 
 def _reads_window(e: Expr, origin: l.WindowTable) -> bool:

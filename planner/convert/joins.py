@@ -18,6 +18,7 @@ from ..join_kinds import IntervalBounds, interval_bounds
 from ..windows import WindowMatch, window_match
 from .calc import refs
 from .converter import Converter, refuse_ttl
+from .emit import lateness_below
 
 
 def join(node: l.Join, c: Converter) -> p.PhysicalNode:
@@ -43,9 +44,10 @@ def join(node: l.Join, c: Converter) -> p.PhysicalNode:
 def _windowed(node: l.Join, match: WindowMatch, c: Converter) -> p.PhysicalNode:
     condition = split_condition(node.condition, len(node.left.schema))
     left_keys, right_keys = columns_of(condition.keys)
+    inputs = (c.convert(node.left), c.convert(node.right))
     made = p.WindowJoin(
         schema=node.schema,
-        inputs=(c.convert(node.left), c.convert(node.right)),
+        inputs=inputs,
         kind=node.kind,
         left_keys=left_keys,
         right_keys=right_keys,
@@ -53,7 +55,7 @@ def _windowed(node: l.Join, match: WindowMatch, c: Converter) -> p.PhysicalNode:
         residual=condition.residual,
         where=node.condition,
         hints=node.hints,
-        match=match,
+        match=replace(match, clock=replace(match.clock, lateness_ms=lateness_below(inputs))),
     )
     return replace(made, upsert_key=upsert_key(made))
 

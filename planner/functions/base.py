@@ -27,14 +27,14 @@ class TypeMismatch(Exception):
 class CompileContext:
     """What compiled SQL refers to besides its columns.
 
-    ``now_sql`` yields the step's clock reading as TIMESTAMPTZ. ``watermark_sql`` maps the SQL of a rowtime
-    column to the SQL of the current watermark (same type, NULL before the first one). ``time_zone`` is the
-    session zone (``table.local-time-zone``); DuckDB's TimeZone setting must be the same.
+    ``now_sql`` yields the step's clock reading as TIMESTAMPTZ. ``watermark_sql`` yields the current watermark in
+    epoch milliseconds, NULL before the first one; None where it is not known. ``time_zone`` is the session zone
+    (``table.local-time-zone``); DuckDB's TimeZone setting must be the same.
     """
 
     time_zone: str = "UTC"
     now_sql: str = "now()"
-    watermark_sql: Callable[[str], str] | None = None
+    watermark_sql: str | None = None
 
 
 @dataclass(frozen=True)

@@ -70,10 +70,11 @@ def _watermark_type(args: Sequence[Expr]) -> DataType:
 def _watermark(inv: Invocation) -> str:
     if inv.ctx.watermark_sql is None:
         raise UnsupportedError(
-            "CURRENT_WATERMARK is not supported",
-            hint="a window, an interval join or ORDER BY a time attribute waits for the watermark by itself",
+            "CURRENT_WATERMARK is supported in SELECT and WHERE only",
+            hint="give it a name in a sub-query: SELECT *, CURRENT_WATERMARK(ts) AS w FROM t",
         )
-    return inv.ctx.watermark_sql(inv.args[0])
+    made = "make_timestamptz" if inv.type.root is Root.TIMESTAMP_LTZ else "make_timestamp"
+    return f"{made}({inv.ctx.watermark_sql} * 1000)"
 
 
 # -- parts -----------------------------------------------------------------------------------------------------
@@ -284,8 +285,8 @@ FUNCTIONS: tuple[FunctionDef, ...] = (
     _clock("LOCALTIMESTAMP", TIMESTAMP(3), "The wall-clock time in the session's zone. " + _NOW, False),
     _clock("PROCTIME", TIMESTAMP_LTZ(3), "The processing time; as a computed column a time attribute.", True),
     scalar("CURRENT_WATERMARK", CATEGORY, "(TIMESTAMP)", _watermark_type, _watermark,
-           "Refused: what needs the watermark waits for it by itself.", nullable="always",
-           deterministic=False, result_text="TIMESTAMP(3) or TIMESTAMP_LTZ(3), as the column"),
+           "The watermark of the rows that are read, before the step; NULL before the first one, and in batch mode.",
+           nullable="always", deterministic=False, result_text="TIMESTAMP(3) or TIMESTAMP_LTZ(3), as the column"),
     scalar("EXTRACT", CATEGORY, "(POINT)", BIGINT(), _extract, "A part of a point in time, also EPOCH, DOW (Sunday "
            "is 1), ISODOW, DOY, ISOYEAR, DECADE, CENTURY, MILLENNIUM, MILLISECOND, MICROSECOND, NANOSECOND.",
            render=_unit_text, syntax=("EXTRACT(unit FROM temporal)",)),

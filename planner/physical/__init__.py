@@ -43,4 +43,5 @@ from .sources import TableSourceScan as TableSourceScan
 from .sources import Values as Values
 from .sources import WatermarkAssigner as WatermarkAssigner
 from .windows import WindowAggregate as WindowAggregate
+from .windows import WindowEmit as WindowEmit
 from .windows import WindowTableFunction as WindowTableFunction

@@ -17,12 +17,14 @@ from .base import PhysicalNode
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GroupAggregate(PhysicalNode):
     """GROUP BY without windows. ``window_end``: which of the keys is the end of a window of ``clock``, and so
-    frees the state."""
+    frees the state. ``emit``: in words, when it shows a window that is not complete.
+    """
 
     keys: tuple[int, ...]
     calls: tuple[AggregateCall, ...]
     window_end: int | None = None
     clock: WindowClock = field(default_factory=WindowClock)
+    emit: str = ""
 
     name = "GroupAggregate"
 
@@ -31,8 +33,8 @@ class GroupAggregate(PhysicalNode):
             [("groupBy", ", ".join(self.inputs[0].schema[k].name for k in self.keys))] if self.keys else []
         )
         pairs.append(("select", _agg_text(self.schema, self.inputs[0].schema, self.keys, self.calls)))
-        if self.window_end is not None:
-            pairs.append(("emit", "early"))
+        if self.emit:
+            pairs.append(("emit", self.emit))
         return [*pairs, ("stateTtlHints", ttl_text(self.ttls))] if self.ttls else pairs
 
     def settled(self, before: bool) -> PhysicalNode:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from streamsql.changelog import ChangelogMode
+
+from ..emit import EmitStrategy
 from ..expressions import AggregateCall
 from ..logical import WindowSpec
 from ..windows import WindowClock
@@ -12,9 +15,15 @@ from .base import PassingMode, PhysicalNode
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WindowTableFunction(PassingMode):
-    """Appends window columns, one row a window. A session window needs state; the others are a projection."""
+    """Appends window columns, one row a window. A session window needs state; the others are a projection.
+
+    ``growing``: the rows of sessions that are not complete come out too, and are taken back as their session grows;
+    sessions then take rows for ``lateness_ms`` after their end.
+    """
 
     window: WindowSpec
+    growing: bool = False
+    lateness_ms: int = 0
 
     name = "WindowTableFunction"
 
@@ -58,3 +67,28 @@ class WindowAggregate(PhysicalNode):
         items += [f.name for f, bound in zip(self.schema, self.bounds, strict=True) if bound is not None]
         pairs.append(("select", ", ".join(items)))
         return pairs
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WindowEmit(PhysicalNode):
+    """Holds back the changes of windows until ``emit`` shows them; the first columns, ``keys``, are the group's.
+
+    ``end``: the column of the window's end, which ``clock`` completes.
+    """
+
+    keys: int
+    end: int
+    clock: WindowClock
+    emit: EmitStrategy
+
+    name = "WindowEmit"
+
+    def fields(self) -> list[tuple[str, str]]:
+        return [("window", f"win_end=[{self.schema[self.end].name}]"), ("emit", self.emit.text())]
+
+    def settled(self, before: bool) -> PhysicalNode:
+        return replace(self, mode=ChangelogMode.RETRACT if before else ChangelogMode.UPSERT)
+
+    def short_kinds(self) -> str:
+        kinds = self.inputs[0].short_kinds()
+        return kinds if self.mode is ChangelogMode.RETRACT else kinds.replace("UB,", "")

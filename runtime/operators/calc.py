@@ -19,7 +19,7 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogBatch
 
 from ..engine import WEIGHT, split_weights, with_weights
-from .base import Operator, OperatorContext, StepTime
+from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class Calc(Operator):
         batch = inputs[0]
         if batch is None or self.config.identity:
             return batch
+        before = time.watermark_before
+        self.ctx.engine.set_watermark(None if before in (MIN_WATERMARK, MAX_WATERMARK) else before)
         if self.config.time is not None and (nulls := batch.rows.column(self.config.time).null_count):
             self.ctx.metrics.num_null_time_dropped += nulls
         if not self.config.weighted:

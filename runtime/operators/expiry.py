@@ -11,18 +11,22 @@ import pyarrow as pa
 from ..accumulators import numpy
 from ..state.key_index import KeyIndex
 from ..windows import to_utc
-from .base import MAX_WATERMARK, StepTime
+from .base import MAX_WATERMARK, MIN_WATERMARK, StepTime
 
 Slots = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class WindowExpiry:
-    """``column`` holds the window's end as wall-clock time in ``zone``; ``proctime``: the clock completes it."""
+    """``column`` holds the window's end as wall-clock time in ``zone``; ``proctime``: the clock completes it.
+
+    ``lateness_ms``: the window still counts as open for so long after its end.
+    """
 
     column: int
     zone: str = "UTC"
     proctime: bool = False
+    lateness_ms: int = 0
 
     def completed(self, time: StepTime) -> tuple[int, int]:
         """Before this step and after it: windows whose last millisecond is no later are complete.
@@ -30,7 +34,8 @@ class WindowExpiry:
         By the clock no row can be late: its window is the one that the clock is in.
         """
         if not self.proctime:
-            return time.watermark_before, time.watermark
+            late = self.lateness_ms
+            return earlier(time.watermark_before, late), earlier(time.watermark, late)
         return -MAX_WATERMARK, max(time.now_ms - 1, time.watermark)
 
     def last_ms(self, ends: pa.Array) -> Slots:
@@ -39,6 +44,11 @@ class WindowExpiry:
         unique, inverse = np.unique(wall, return_inverse=True)
         found: Slots = np.array([to_utc(int(end), self.zone) - 1 for end in unique], np.int64)[inverse]
         return found
+
+
+def earlier(watermark: int, ms: int) -> int:
+    """The watermark so much before; the first and the last one stay."""
+    return watermark if watermark == MAX_WATERMARK else max(watermark, MIN_WATERMARK + ms) - ms
 
 
 class ExpiringSlots:

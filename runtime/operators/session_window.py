@@ -11,6 +11,9 @@ exactly one gap apart share a session, as windows that touch merge in Flink; a r
 leave two sessions, or none. A row is late when the session it falls in, merged with the open ones of its
 key, ends at or before the watermark; late rows and rows with a NULL time are counted and dropped.
 
+``growing``: sessions come out as they stand at the end of each step, as retractions and insertions, and are then freed
+without a word; a session takes rows for ``lateness_ms`` after its end.
+
 State: key → rows of open sessions; per session one timer, at the earliest time it could end. Freed when the
 session is emitted.
 """
@@ -37,6 +40,8 @@ from ..state.scalars import Scalars
 from ..state.slot_column import SlotColumn
 from ..windows import to_utc
 from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
+from .changes import Emit, difference
+from .expiry import earlier
 from .group_recompute import GroupRecompute
 
 Int64 = npt.NDArray[np.int64]
@@ -65,6 +70,8 @@ class SessionWindowConfig:
     proctime: bool
     what: str
     weighted: bool = False
+    growing: bool = False
+    lateness_ms: int = 0
 
 
 class SessionWindow(Operator):
@@ -102,22 +109,27 @@ class SessionWindow(Operator):
             before = self._flags.get_int("fired", MIN_WATERMARK)
             after = MAX_WATERMARK if time.watermark == MAX_WATERMARK else time.now_ms - 1
             self._flags.set("fired", after)
+        before, after = (earlier(w, self.config.lateness_ms) for w in (before, after))
+        changes = None
         if inputs[0] is not None and inputs[0].num_rows:
-            self._append(inputs[0], before)
-        return self._fire(after) if after > before else None
+            changes = self._append(inputs[0], before)
+        complete = self._fire(after) if after > before else None
+        return changes if self.config.growing else complete
 
     # -- rows in ---------------------------------------------------------------------------------------------------
-    def _append(self, batch: ChangelogBatch, watermark: int) -> None:
+    def _append(self, batch: ChangelogBatch, watermark: int) -> ChangelogBatch | None:
+        """Takes rows in; returns how that changes the sessions of their keys, where that is to be seen."""
         batch = self._prepared(batch)
         timed = self._timed.run(input=batch.rows)
         kept = np.flatnonzero(numpy(timed.column(timed.num_columns - 1).is_valid(), np.bool_))
         self.ctx.metrics.num_null_time_dropped += timed.num_rows - len(kept)
         kept = kept[self._on_time(timed.take(pa.array(kept)), watermark)]
         if not len(kept):
-            return
+            return None
         timed, weights = timed.take(pa.array(kept)), batch.weight_array()[kept]
         keys = [timed.column(k) for k in self.config.keys]
         hashes = hash_columns(keys, timed.num_rows)
+        old = self._sessions_of(hashes, keys) if self.config.growing else None
         self._rows.append(hashes, timed, weights)
         slots, _ = self._keys.lookup_or_insert(hashes, keys)
         ends = self._utc(numpy(timed.column(timed.num_columns - 1), np.int64) + self.config.gap_ms) - 1
@@ -125,6 +137,18 @@ class SessionWindow(Operator):
         earliest = np.full(len(unique), NEVER, np.int64)
         np.minimum.at(earliest, inverse, ends)
         self._schedule(unique, earliest)
+        return None if old is None else difference(old, self._sessions_of(hashes, keys), Emit())
+
+    def _sessions_of(self, hashes: npt.NDArray[np.uint64], keys: Sequence[pa.Array]) -> pa.RecordBatch:
+        """The rows of the sessions of these keys as they stand."""
+        touched = GroupRecompute._distinct(hashes, keys)
+        probe = self._rows.probe(hashes[touched], [k.take(pa.array(touched)) for k in keys], consolidate=True)
+        alive = np.flatnonzero(probe.weights > 0)
+        times = numpy(probe.rows.column(probe.rows.num_columns - 1), np.int64)
+        numbers, first, last = _sessions(probe.probe_index[alive], times[alive], self.config.gap_ms)
+        session = np.full(len(times), -1, np.int64)
+        session[alive] = numbers
+        return self._emit(probe, alive, session, first, last)
 
     def _prepared(self, batch: ChangelogBatch) -> ChangelogBatch:
         if self._prepare is None:
@@ -211,6 +235,8 @@ class SessionWindow(Operator):
         gone = np.flatnonzero(done)
         taken = probe.rows.take(pa.array(gone))
         self._rows.append(hashes[probe.probe_index[gone]], taken, -probe.weights[gone], seq=probe.seq[gone])
+        if self.config.growing:
+            return None
         session = np.full(len(times), -1, np.int64)
         session[alive] = numbers
         chosen = gone[probe.weights[gone] > 0]

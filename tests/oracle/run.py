@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from streamsql.changelog import to_rows
 from streamsql.planner.convert import PhysicalOptions
+from streamsql.planner.emit import EmitStrategy
 from streamsql.runtime.build import BuildOptions
 from streamsql.session import EnvironmentSettings, TableEnvironment
 from streamsql.testing.compare import Row, difference, rows_of
@@ -64,10 +65,11 @@ def restarted(
     views: Mapping[str, str] | None = None,
     zone: str = "UTC",
     ttl_ms: int = 0,
+    emit: EmitStrategy | None = None,
 ) -> list[Row]:
     """The final rows where the state is snapshot and restored into a new job before each step."""
     tables = {t.name: Table({f.name: f.type for f in t.rows.schema}, t.time, t.mode, t.key) for t in inputs}
-    options = PhysicalOptions(time_zone=zone)
+    options = PhysicalOptions(time_zone=zone, emit=emit or EmitStrategy())
     build = BuildOptions(time_zone=zone, threads=1, state_ttl_ms=ttl_ms)
     with Harness(sql, tables, options, build, restored=True, views=views or {}) as h:
         longest = max((t.rows.num_rows for t in inputs), default=0)

@@ -46,7 +46,6 @@ def test_rows_gather_for_the_latency_that_is_allowed(env: TableEnvironment) -> N
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [
-        ("SET 'table.exec.emit.early-fire.delay' = '5 s'", "every step that changes a window emits it"),
         ("SET 'pipeline.auto-watermark-interval' = '1 s'", "watermarks advance at the end of a step"),
         (
             "CREATE TABLE t (v INT) WITH ('connector'='datagen', 'scan.watermark.emit.strategy'='on-event')",

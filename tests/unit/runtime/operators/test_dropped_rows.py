@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from streamsql.planner.convert import PhysicalOptions
+from streamsql.planner.emit import EmitStrategy
 from tests.harness import Harness, Table, harness
 
 ROWS = Table({"k": pa.string(), "v": pa.int32(), "ts": pa.timestamp("ms")}, time="ts")
@@ -54,7 +55,7 @@ def test_of_one_input(sql: str) -> None:
 
 
 def test_of_windows_that_fire_early() -> None:
-    with harness(COUNTED, {"t": ROWS}, options=PhysicalOptions(early_fire=True)) as h:
+    with harness(COUNTED, {"t": ROWS}, options=PhysicalOptions(emit=EmitStrategy(early=0))) as h:
         assert dropped(h, "t") == (1, 1)
 
 

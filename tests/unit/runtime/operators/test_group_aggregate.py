@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from streamsql.planner.convert import PhysicalOptions
+from streamsql.planner.emit import EmitStrategy
 from tests.harness import Table, harness
 from tests.pretty import rows
 
@@ -195,7 +196,7 @@ def test_windows_that_fire_early_are_freed_by_the_watermark(restored: bool) -> N
     rows   1 a    2 a          12 b      5 a late
     wm          0        9999
     """
-    with harness(EARLY, restored=restored, options=PhysicalOptions(early_fire=True)) as h:
+    with harness(EARLY, restored=restored, options=PhysicalOptions(emit=EmitStrategy(early=0))) as h:
         h.push("+I a 1 1000", watermark=0)
         h.push("+I a 1 2000")
         assert h.take() == rows("""
@@ -215,7 +216,7 @@ def test_windows_that_fire_early_are_freed_by_the_watermark(restored: bool) -> N
 def test_a_window_that_emptied_early_does_not_free_its_successor(restored: bool) -> None:
     """The slot of an emptied group may serve another window by the time the first window ends."""
     tables = {"t": Table({"k": pa.string(), "v": pa.int32(), "ts": pa.timestamp("ms")}, "ts", "I,UB,UA,D")}
-    with harness(EARLY, tables, restored=restored, options=PhysicalOptions(early_fire=True)) as h:
+    with harness(EARLY, tables, restored=restored, options=PhysicalOptions(emit=EmitStrategy(early=0))) as h:
         h.push("+I a 1 1000")
         h.push("-D a 1 1000")
         h.push("+I a 1 11000")

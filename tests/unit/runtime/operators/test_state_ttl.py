@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from streamsql.planner.convert import PhysicalOptions
+from streamsql.planner.emit import EmitStrategy
 from streamsql.runtime.build import BuildOptions
 from tests.harness import Harness, Table, harness
 
@@ -246,7 +247,7 @@ def test_window_functions_without_a_length_of_time(frame: str, value: str, resto
 def test_windows_have_no_time_to_live(restored: bool) -> None:
     sql = """SELECT window_start, k, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(t), INTERVAL '1' MINUTE))
              GROUP BY window_start, window_end, k"""
-    early = PhysicalOptions(early_fire=True)
+    early = PhysicalOptions(emit=EmitStrategy(early=0))
     for options in (PhysicalOptions(), early):
         build = BuildOptions(threads=1, state_ttl_ms=1000)
         with harness(sql, {"t": TIMED}, options=options, build_options=build, restored=restored) as h:
