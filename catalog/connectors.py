@@ -88,7 +88,7 @@ class ConnectorDescriptor:
     ``metadata``: key → (type, writable). ``formats``: the formats it accepts (empty: it has none of its own).
     ``sink_modes``: changelog modes its sink takes. ``needs_primary_key``: refuse a table without one.
     ``validate``: the rules between options, without I/O; called at the end of :func:`table_options`.
-    ``partitioned``: it understands PARTITIONED BY.
+    ``partitioned``: it understands PARTITIONED BY. ``lookup``: it answers keys, in lookup joins.
     """
 
     name: str
@@ -103,6 +103,7 @@ class ConnectorDescriptor:
     description: str = ""
     validate: Callable[[TableDefinition, TableOptions], None] | None = None
     partitioned: bool = False
+    lookup: bool = False
 
 
 CONNECTORS: dict[str, ConnectorDescriptor] = {}

@@ -2,6 +2,7 @@
 
 ``STATE_TTL('o' = '1d', 'c' = '12h')`` says for each side of the joins in FROM how long its rows are kept, and where
 FROM is one table, how long the groups are. The first such hint of a SELECT counts, and in it the last word on a name.
+``LOOKUP`` is about a lookup join (``bind_lookup_hint.py``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sqlglot import exp
 from streamsql.errors import UnsupportedError, ValidationError
 from streamsql.options import parse_duration
 
+from .bind_lookup_hint import LookupCall, check_lookups, lookup_call, with_lookups
 from .logical import Aggregate, Join, LogicalNode
 from .logical_joins import TemporalJoin
 from .scope import Relation, Scope
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 JOIN_HINTS = ("BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP")
 """They choose how a join is spread over machines, of which a job has one."""
 
-_ELSEWHERE = {"OPTIONS": "it stands after a table's name: FROM t /*+ OPTIONS('key'='value') */"}
+_REASONS = {
+    "OPTIONS": "it stands after a table's name: FROM t /*+ OPTIONS('key'='value') */",
+    "MULTI_JOIN": "joins run two by two, each with its own state; leave it out: the answer is the same without it",
+}
 
 _NO_EFFECT = "leave it out: the answer is the same without it"
 
@@ -44,6 +49,7 @@ class SelectHints:
         self._ttls: dict[str, StateTtl] = {}
         self._used = False
         self._relations: Sequence[Relation] = ()
+        self._lookups: list[LookupCall] = []
         for call in calls:
             self._check(call)
         ttl = next((c for c in calls if c.name.upper() == "STATE_TTL"), None)
@@ -60,9 +66,12 @@ class SelectHints:
                     "STATE_TTL expects names and times", hint="STATE_TTL('t' = '1d')", position=position
                 )
             return
+        if name == "LOOKUP":
+            self._lookups.append(lookup_call(self._binder, call))
+            return
         joins = self._select.args.get("joins") or []
         if name not in JOIN_HINTS or not joins:
-            reason = _ELSEWHERE.get(name, "leave it out" if name in JOIN_HINTS else _NO_EFFECT)
+            reason = _REASONS.get(name, "leave it out" if name in JOIN_HINTS else _NO_EFFECT)
             raise UnsupportedError(f"the hint {name} is not supported", hint=reason, position=position)
         tables = [source.this.alias_or_name for source in (self._select.args["from_"], *joins)]
         unknown = next((t.name for t in call.expressions if t.name not in tables), None)
@@ -96,6 +105,9 @@ class SelectHints:
                 f"{c.name.upper()} inputs:[{', '.join(t.name for t in c.expressions)}]" for c in self._joins
             )
             node = replace(node, hints=f"[{', '.join(shown)}]")
+        if self._lookups:
+            node = with_lookups(node, scope.relations, self._lookups)
+            check_lookups(self._binder, self._lookups, scope.relations)
         return self._join(node, scope.relations) if self._ttls else node
 
     def _join(self, node: LogicalNode, relations: Sequence[Relation]) -> LogicalNode:

@@ -19,6 +19,7 @@ from typing import Any
 
 from streamsql.catalog.table import TableDefinition
 from streamsql.datatypes import DataType
+from streamsql.schema import Schema
 
 from . import physical as p
 from .expressions import InputRef, conjuncts, input_refs
@@ -91,6 +92,8 @@ def _made(node: p.PhysicalNode, inputs: Sequence[_Made]) -> _Made:
             return replace(inputs[0], node=node, value=value)
         case p.Calc():
             return _calc(node, inputs[0])
+        case p.LookupJoin():
+            return _lookup(node, inputs[0])
         case p.Sink():
             return replace(inputs[0], node=node, value=_table(node.table, "sink"))
         case _:
@@ -103,14 +106,28 @@ def _table(table: TableDefinition, role: str) -> str:
 
 def _scan(node: p.TableSourceScan) -> _Made:
     table = _table(node.table, "scan")
-    metadata = dict(node.metadata)
-    columns = (
+    columns = _scanned(table, node.schema, dict(node.metadata))
+    return _Made(node, table, _digest("rows", table, node.options.source_mode.value), columns)
+
+
+def _scanned(table: str, schema: Schema, metadata: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
         _digest(
             "column", table, f"metadata {metadata[f.name]}" if f.name in metadata else f.name, _type(f.type)
         )
-        for f in node.schema
+        for f in schema
     )
-    return _Made(node, table, _digest("rows", table, node.options.source_mode.value), tuple(columns))
+
+
+def _lookup(node: p.LookupJoin, source: _Made) -> _Made:
+    """What waits are rows of the input; how the table is asked and what is remembered of it may change."""
+    table = _table(node.table, "scan")
+    scan = _Text([_scanned(table, node.scan, dict(node.metadata))])
+    right = [_digest("expression", scan.of(e)) for e in node.exprs]
+    where = _Text([source.columns, right]).of(node.where)
+    parts = (node.kind, table, scan.of(node.condition), where, source.filtered)
+    value = _digest("LookupJoin", *parts, "kept", *source.columns)
+    return _Made(node, value, value, (*source.columns, *(_digest("looked up", value, c) for c in right)))
 
 
 def _calc(node: p.Calc, source: _Made) -> _Made:

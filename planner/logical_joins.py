@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from streamsql.catalog.lookup import LookupRetry
 from streamsql.schema import ROWTIME, Schema
 
 from .expressions import remap
 from .logical import Join, LogicalNode
+
+
+@dataclass(frozen=True)
+class LookupHint:
+    """The hint LOOKUP for one table."""
+
+    retry: LookupRetry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,12 +24,13 @@ class TemporalJoin(Join):
     """``left [LEFT] JOIN right FOR SYSTEM_TIME AS OF time``: each left row with the right side as it was at its time.
 
     ``time``: a left column, None for PROCTIME(); event time reads the version of that moment, processing time what is
-    there now. ``table``: the right side as it was written, for messages.
+    there now. ``table``: the right side as it was written, for messages. ``lookup``: what a hint says about it.
     """
 
     time: int | None = None
     event_time: bool = False
     table: str = ""
+    lookup: LookupHint | None = None
 
     def versioned_by(self) -> int | None:
         """The right column that says since when a version holds."""
@@ -42,4 +51,5 @@ class TemporalJoin(Join):
 
     def describe(self) -> str:
         time = "PROCTIME()" if self.time is None else self.left.schema[self.time].name
-        return f"Temporal{super().describe()[:-1]}, time=[{time}])"
+        hint = "" if self.lookup is None or self.lookup.retry is None else f", retry=[{self.lookup.retry}]"
+        return f"Temporal{super().describe()[:-1]}, time=[{time}]{hint})"

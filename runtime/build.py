@@ -30,6 +30,7 @@ from .build_changelog import from_changelog, to_changelog
 from .build_expand import expand
 from .build_groups import group_aggregate
 from .build_joins import interval_join, join, temporal_join, window_join
+from .build_lookup import lookup_join
 from .build_match import match_recognize
 from .build_over import over_aggregate
 from .build_ranks import deduplicate, limit, rank, sort, sort_limit, temporal_sort, window_rank
@@ -183,6 +184,8 @@ class _Builder:
                 self.places[id(node)] = self._values(node)
             case p.WatermarkAssigner():
                 self.places[id(node)] = self.places[id(node.inputs[0])]
+            case p.LookupJoin():
+                self._vertex(node, self._lookup(node))
             case p.Sink():
                 self._vertex(node, self._sink(node))
             case p.Collect():
@@ -232,6 +235,29 @@ class _Builder:
         self.sources[-1].name = str(node.table.path)
         self._error_log(node)
         return -len(self.sources)
+
+    def _lookup(self, node: p.LookupJoin) -> Operator:
+        """The join; the table it asks becomes one of the sources, which start, close and have a status."""
+        width = len(node.scan) - len(node.metadata)
+        context = SourceContext(
+            table=node.table,
+            options=node.options,
+            physical=Schema(node.scan.fields[:width]),
+            metadata=node.metadata,
+            metadata_schema=Schema(node.scan.fields[width:]),
+            positions={},
+            wake=self.job.wake,
+            now_ms=self.job.now_ms,
+            time_zone=self.options.time_zone,
+            batch_rows_max=self.options.batch_rows_max,
+            bounded=True,
+            job_name=self.job.name,
+        )
+        operator, table = lookup_join(node, self.fusion, context, lambda: self.job.stopping)
+        fingerprint = f"lookup {self.prints[id(node)].value}"
+        self._add_source(table, internal_schema(node.scan), None, None, fingerprint)
+        self.sources[-1].name = str(node.table.path)
+        return operator
 
     def _add_source(
         self,

@@ -19,6 +19,7 @@ _STATE: dict[str, tuple[str, str]] = {
     "IntervalJoin": ("rows that a partner may still come for", _FREED_BY_TIME),
     "Join": ("the rows of both sides", _KEPT_BY_KEY),
     "Limit": ("how many rows there were, or the rows where they change", _KEPT_BY_KEY),
+    "LookupJoin": ("rows that wait to be looked up again", "freed when they are"),
     "Match": ("matches that have begun", "freed by the end of a match, and WITHIN"),
     "OverAggregate": ("the rows of a frame, or a value a partition", _KEPT_BY_KEY),
     "Rank": ("the best rows of a partition, or all where rows change", _KEPT_BY_KEY),

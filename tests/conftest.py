@@ -1,8 +1,8 @@
-"""Fixtures for every test: a real Kafka broker, topics with unique names, and STREAMSQL_REQUIRE.
+"""Fixtures for every test: a real Kafka broker, topics with unique names, a real PostgreSQL, and STREAMSQL_REQUIRE.
 
-STREAMSQL_REQUIRE is a comma list of parts ("kafka"); a test that needs a required part fails instead of
+STREAMSQL_REQUIRE is a comma list of parts ("kafka,postgres"); a test that needs a required part fails instead of
 being skipped, so that a machine meant to run everything cannot quietly run less. A test needs a part when it
-carries the marker of that name; the kafka marker is set by itself on all tests that use a Kafka fixture.
+carries the marker of that name; the markers are set by themselves on all tests that use a fixture of theirs.
 """
 
 import os
@@ -14,12 +14,16 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.jdbc.server import PostgresUnavailableError, Server
 from tests.kafka.broker import Broker
 from tests.kafka.client import Cluster
 from tests.kafka.jars import KafkaUnavailableError
 
-PARTS = {"kafka"}
-FIXTURES_OF_KAFKA = {"kafka", "kafka_broker_factory"}
+FIXTURES = {
+    "kafka": {"kafka", "kafka_broker_factory"},
+    "postgres": {"postgres", "postgres_factory"},
+}
+PARTS = set(FIXTURES)
 TOPIC_NAME_LENGTH_MAX = 200  # Kafka allows 249
 
 # Every run tries the same examples, so that a change fails for what it changed; deadlines fail on a busy
@@ -30,6 +34,7 @@ hypothesis.settings.load_profile("repeatable")
 
 TopicFactory = Callable[..., str]
 BrokerFactory = Callable[[], Broker]
+ServerFactory = Callable[[], Server]
 
 
 def required_parts() -> set[str]:
@@ -45,8 +50,9 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if FIXTURES_OF_KAFKA & set(getattr(item, "fixturenames", ())):
-            item.add_marker("kafka")
+        for part, fixtures in FIXTURES.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(part)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -124,3 +130,38 @@ def topic(kafka: Cluster, request: pytest.FixtureRequest) -> Iterator[TopicFacto
 def unique_name(hint: str) -> str:
     """`hint` in the characters Kafka allows for topics and groups, and a part that never repeats."""
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', hint)[:TOPIC_NAME_LENGTH_MAX]}.{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The PostgreSQL server all tests share. Never stop this one."""
+    server = _new_server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_factory() -> Iterator[ServerFactory]:
+    """Starts servers that belong to one test, which may stop, kill and start them again."""
+    servers: list[Server] = []
+
+    def factory() -> Server:
+        server = _new_server()
+        servers.append(server)
+        server.start()
+        return server
+
+    yield factory
+    for server in servers:
+        server.close()
+
+
+def _new_server() -> Server:
+    try:
+        server = Server()
+    except PostgresUnavailableError as error:
+        pytest.skip(str(error))
+    return server

@@ -10,14 +10,31 @@ import pytest
 from tests.project import ROOT
 
 A_KAFKA_TEST = "tests/kafka/test_broker.py::test_offsets_for_times"
+A_POSTGRES_TEST = "tests/jdbc/test_server.py::test_it_answers"
 REASON = "a Kafka broker needs Java 17, and JAVA_HOME="
 
 
 def run_without_java(require: str, home: Path) -> subprocess.CompletedProcess[str]:
     """One test that needs Kafka, on a machine that has no Java."""
     here = {k: v for k, v in os.environ.items() if k != "STREAMSQL_TEST_BOOTSTRAP"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", A_KAFKA_TEST]
-    env = here | {"JAVA_HOME": str(home), "STREAMSQL_REQUIRE": require, "COLUMNS": "300"}
+    return run(A_KAFKA_TEST, here | {"JAVA_HOME": str(home), "STREAMSQL_REQUIRE": require})
+
+
+def run_without_postgres(require: str) -> subprocess.CompletedProcess[str]:
+    """One test that needs PostgreSQL, on a machine that has none."""
+    code = (
+        "import sys, pytest, tests.jdbc.server as server; server._FOLDERS = (); "
+        "server.shutil.which = lambda name: None; "
+        f"sys.exit(pytest.main(['-p', 'no:cacheprovider', '-q', '-rs', '{A_POSTGRES_TEST}']))"
+    )
+    env = dict(os.environ) | {"STREAMSQL_REQUIRE": require, "COLUMNS": "300"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+def run(test: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", test]
+    env = env | {"COLUMNS": "300"}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
@@ -37,4 +54,17 @@ def test_a_required_part_fails_instead(tmp_path: Path) -> None:
 def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
     done = run_without_java("kafak", tmp_path)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "STREAMSQL_REQUIRE names ['kafak']; known parts are ['kafka']" in done.stderr
+    assert "STREAMSQL_REQUIRE names ['kafak']; known parts are ['kafka', 'postgres']" in done.stderr
+
+
+def test_without_postgres_its_tests_are_skipped_with_the_reason() -> None:
+    done = run_without_postgres("kafka")
+    assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
+    assert "1 skipped" in done.stdout
+    assert "a PostgreSQL server needs initdb, postgres and psql, and they are not installed" in done.stdout
+
+
+def test_required_postgres_fails_instead() -> None:
+    done = run_without_postgres("postgres")
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert "STREAMSQL_REQUIRE=postgres, but the test was to be skipped" in done.stdout

@@ -14,6 +14,7 @@ from ..join_conditions import split_condition
 from ..logical_joins import TemporalJoin
 from .converter import Converter, refuse_ttl
 from .joins import columns_of, forwarding, kept_columns, upsert_key, with_keys
+from .lookup import lookup_join
 
 
 def temporal_join(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
@@ -32,7 +33,8 @@ def _processing_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
             "supported: what was joined cannot be found again to take it back",
             hint="use a regular join, or join before the rows are updated",
         )
-    return _made(node, left, c.convert(node.right), None)
+    asked = lookup_join(node, left)
+    return _made(node, left, c.convert(node.right), None) if asked is None else asked
 
 
 def _event_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:

@@ -19,6 +19,7 @@ from .joins import Join as Join
 from .joins import JoinNode as JoinNode
 from .joins import TemporalJoin as TemporalJoin
 from .joins import WindowJoin as WindowJoin
+from .lookup import LookupJoin as LookupJoin
 from .match import Match as Match
 from .over import OverAggregate as OverAggregate
 from .ranks import Deduplicate as Deduplicate

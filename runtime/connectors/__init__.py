@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 from .base import Sink, SinkContext, Source, SourceContext
+from .lookup import LookupContext, LookupTable
 
 _MODULES = {
     "kafka": "kafka",
@@ -15,6 +16,7 @@ _MODULES = {
     "print": "print",
     "blackhole": "blackhole",
     "in-process": "in_process",
+    "jdbc": "jdbc",
 }
 
 
@@ -28,6 +30,12 @@ def create_sink(context: SinkContext) -> Sink:
     """The sink of a table."""
     sink: Sink = _module(context.options.connector.name).create_sink(context)
     return sink
+
+
+def create_lookup(context: LookupContext) -> LookupTable:
+    """What answers the keys of a lookup join; for connectors whose descriptor says ``lookup``."""
+    table: LookupTable = _module(context.scan.options.connector.name).create_lookup(context)
+    return table
 
 
 def _module(connector: str) -> ModuleType:

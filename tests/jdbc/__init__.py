@@ -1,0 +1,1 @@
+"""The jdbc connector and lookup joins, against a real PostgreSQL."""
