@@ -99,6 +99,10 @@ class PackReader:
         """Forgets what was fetched."""
         self._kept.clear()
 
+    def forget(self, pack: str) -> None:
+        """A pack is gone; another may get its name."""
+        self._checked = {part for part in self._checked if part.pack != pack}
+
     def check_sizes(self, packs: Mapping[str, int]) -> None:
         """Raises DamagedPackError where a pack is missing or has another size than its manifest says."""
         for pack, size in packs.items():

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Generator
@@ -83,7 +84,6 @@ class CheckpointStore:
         self._known: dict[int, _Known] = {}
         self._files: set[str] = set()
         self._sizes: dict[str, int] = {}
-        self._names_used: set[str] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -115,7 +115,6 @@ class CheckpointStore:
     def _scan(self) -> None:
         """Notes what is there. Files of a run that comes later are thereby not ours to remove."""
         self._files = {f"{SHARED}/{name}" for name in self.location.names(SHARED)}
-        self._names_used |= {name.removesuffix(PARTIAL) for name in self._files}
         self._known = {}
         for number in numbers_in(self.location):
             try:
@@ -265,13 +264,14 @@ class CheckpointStore:
     @contextlib.contextmanager
     def _new_pack(self, name: str) -> Generator[PackWriter]:
         """A pack in the shared folder, durable when the block ends."""
-        stem = f"{SHARED}/{name}-{safe_name(self._run)[:_RUN_LENGTH]}"
+        stem = f"{SHARED}/{name}-{hashlib.sha256(self._run.encode()).hexdigest()[:_RUN_LENGTH]}"
         path, again = f"{stem}.pack", 1
-        while path in self._names_used:
+        while path in self._files:
             again += 1
             path = f"{stem}-{again}.pack"
-        self._names_used.add(path)
-        self._files |= {path, path + PARTIAL}  # for the case that it fails and cannot be removed either
+        self._files.add(path)  # now, for the case that it fails and cannot be removed either
+        if self.location.local:
+            self._files.add(path + PARTIAL)
         with self.location.create(path) as out:
             pack = PackWriter(path, out, compression=self._compression)
             yield pack
@@ -306,6 +306,7 @@ class CheckpointStore:
             self.location.remove(path)
             self._files.discard(path)
             self._sizes.pop(path, None)
+            self._reader.forget(path)
 
     def discard(self, number: int) -> None:
         """Removes a checkpoint that does not hold. What it has written stays with later ones that go on from it."""

@@ -1,0 +1,71 @@
+"""A process that writes checkpoints until it is killed: ``python -m tests.checkpoint.writer <folder> [hold]``.
+
+It goes on from what it finds, after checking that it is what that checkpoint must hold.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+
+from streamsql.runtime.checkpoint.store import CheckpointStore
+from tests.checkpoint.model import ModelJob, plain
+
+
+class Replay:
+    """The job up to a checkpoint depends on its number alone, so any process knows what each must hold."""
+
+    def __init__(self) -> None:
+        self.job = ModelJob(run="any")
+        self.steps = 0
+
+    def reach(self, number: int) -> None:
+        """Steps until the cut of this checkpoint."""
+        while self.steps < number:
+            self.steps += 1
+            for operator in self.job.operators:
+                operator.put(self.steps, ("step", self.steps))
+                operator.step(random.Random(self.steps))
+
+    def restored(self, number: int) -> None:
+        """What changed before is not to be given again."""
+        self.reach(number)
+        self.job.number = number
+        for operator in self.job.operators:
+            operator.changed = {}
+
+    def must_hold(self, number: int) -> tuple[object, ...]:
+        self.restored(number)
+        return plain(self.job.whole())
+
+
+def opened(folder: str) -> CheckpointStore:
+    return CheckpointStore(folder, "orders", run=f"{os.getpid()}", retained=2, now_ms=lambda: 0)
+
+
+def main(folder: str, *options: str) -> None:
+    """Says a line for each checkpoint that is complete."""
+    store, replay = opened(folder), Replay()
+    store.take_over()
+    print("owner", flush=True)
+    if "hold" in options:
+        time.sleep(3600)
+    found = store.candidates()
+    if found:
+        loaded = plain(store.load(found[0]))
+        assert loaded == replay.must_hold(found[0].number), f"checkpoint {found[0].number} is another"
+    number = store.next_number()
+    assert number == (found[0].number + 1 if found else 1) or store.problems
+    while True:
+        replay.reach(number)
+        store.write(replay.job.cut(changes=not store.wants_full, number=number))
+        store.complete(number)
+        store.compact()
+        print(number, flush=True)
+        number += 1
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
