@@ -20,6 +20,7 @@ from streamsql.changelog import ChangelogBatch
 
 from ..engine import Engine
 from ..state.base import State
+from ..state.memory import StateMemory
 
 MIN_WATERMARK = -(2**63)
 MAX_WATERMARK = 2**63 - 1
@@ -63,6 +64,7 @@ class OperatorContext:
     """What the engine gives an operator when it opens.
 
     ``ttls``: per input, how long its state is kept without being written, in ms of processing time; 0 for ever.
+    ``memory``: the limit of the job's state, None for none.
     """
 
     engine: Engine
@@ -70,6 +72,7 @@ class OperatorContext:
     time_zone: str = "UTC"
     states: dict[str, State] = field(default_factory=dict[str, State])
     ttls: tuple[int, ...] = ()
+    memory: StateMemory | None = None
 
     def ttl_ms(self, side: int = 0) -> int | None:
         """The time to live of what one input leaves in the state; None for ever."""
@@ -79,6 +82,8 @@ class OperatorContext:
         """Declare a piece of state under a name unique in the operator."""
         assert name not in self.states, name
         self.states[name] = state
+        if self.memory is not None:
+            state.limit_memory(self.memory)
         return state
 
 

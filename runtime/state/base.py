@@ -9,6 +9,8 @@ from itertools import count
 
 import pyarrow as pa
 
+from .memory import StateMemory
+
 IMMUTABLE_PREFIX = "run-"
 """A snapshot table whose name begins so never changes its content: a checkpoint writes it once.
 
@@ -47,6 +49,9 @@ class State(ABC):
 
         Immutable data is handed out by reference; only mutable arrays are copied.
         """
+
+    def limit_memory(self, memory: StateMemory) -> None:
+        """From now on what grows may lie in files; called once, before anything else. Some states stay in memory."""
 
     def track_changes(self) -> None:
         """From now on remember what :meth:`changes` needs; called once, before the first step or restore."""

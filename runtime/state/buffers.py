@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .memory import StateMemory
+
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
@@ -130,14 +132,22 @@ def _bits(bitmap: pa.Buffer, offset: int, length: int) -> Bools:
     return unpacked[offset - 8 * first :].view(np.bool_)
 
 
-def grown(values: Raw, size: int) -> Raw:
+def zeros(count: int, dtype: npt.DTypeLike, memory: StateMemory | None) -> Raw:
+    """An array of zeros; where ``memory`` is limited it may lie in a file."""
+    return np.zeros(count, dtype) if memory is None else memory.zeros(count, dtype)
+
+
+def grown(values: Raw, size: int, memory: StateMemory | None = None) -> Raw:
     """``values`` with at least ``size`` places, at least doubled, new places zero.
 
     A copy costs about 3 ms per million 8-byte places; that is the longest pause growth makes.
     """
     if len(values) >= size:
         return values
-    result = np.zeros(max(size, 2 * len(values), 64), values.dtype)
+    size = max(size, 2 * len(values), 64)
+    if memory is not None:
+        return memory.grown(values, size)
+    result = np.zeros(size, values.dtype)
     result[: len(values)] = values
     return result
 

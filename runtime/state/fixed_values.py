@@ -17,13 +17,15 @@ from .buffers import (
     storage_dtype,
     validity,
 )
+from .memory import StateMemory
 
 
 class FixedValues:
     """``data`` holds 0 wherever ``valid`` is False; slots never written are NULL."""
 
-    def __init__(self, arrow_type: pa.DataType) -> None:
+    def __init__(self, arrow_type: pa.DataType, memory: StateMemory | None = None) -> None:
         self.arrow_type = arrow_type
+        self._memory = memory
         self.data: Raw = np.zeros(0, storage_dtype(arrow_type))
         self.valid: Bools = np.zeros(0, np.bool_)
         self.set_count = 0
@@ -32,8 +34,8 @@ class FixedValues:
     def reserve(self, size: int) -> None:
         """Makes the slots below ``size`` addressable."""
         if size > len(self.data):
-            self.data = grown(self.data, size)
-            self.valid = grown(self.valid, size)
+            self.data = grown(self.data, size, self._memory)
+            self.valid = grown(self.valid, size, self._memory)
 
     def reserve_for(self, slots: I64) -> None:
         if len(slots):

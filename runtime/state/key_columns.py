@@ -25,6 +25,7 @@ from .buffers import (
 )
 from .equality import values_equal
 from .fixed_values import FixedValues
+from .memory import StateMemory
 from .text_values import TextValues
 from .texts import Texts
 from .value_log import ValueLog
@@ -58,17 +59,20 @@ class KeyColumn(Protocol):
     def nbytes(self) -> int: ...
 
 
-def key_column(arrow_type: pa.DataType) -> KeyColumn:
+def key_column(arrow_type: pa.DataType, memory: StateMemory | None = None) -> KeyColumn:
+    """An empty column."""
     if storage_dtype(arrow_type) is not None:
-        return _FixedKeys(arrow_type)
-    return _TextKeys(arrow_type) if is_text(arrow_type) else _LoggedKeys(arrow_type)
+        return _FixedKeys(FixedValues(arrow_type, memory))
+    if is_text(arrow_type):
+        return _TextKeys(TextValues(arrow_type, memory))
+    return _LoggedKeys(ValueLog(arrow_type, memory))
 
 
 class _FixedKeys:
     """Keys are stored canonically (one NaN, no −0.0), so that equality is equality of bits."""
 
-    def __init__(self, arrow_type: pa.DataType) -> None:
-        self.values = FixedValues(arrow_type)
+    def __init__(self, values: FixedValues) -> None:
+        self.values = values
 
     def prepare(self, array: pa.Array) -> _FixedBatch:
         array = as_array(array, self.values.arrow_type)
@@ -117,8 +121,8 @@ class _FixedBatch:
 class _TextKeys:
     """Strings, compared where they lie."""
 
-    def __init__(self, arrow_type: pa.DataType) -> None:
-        self.values = TextValues(arrow_type)
+    def __init__(self, values: TextValues) -> None:
+        self.values = values
 
     def prepare(self, array: pa.Array) -> _TextBatch:
         return _TextBatch(self.values, Texts.of(as_array(array, self.values.arrow_type)))
@@ -152,8 +156,8 @@ class _TextBatch:
 class _LoggedKeys:
     """Keys of nested and of rarer types, kept as they came."""
 
-    def __init__(self, arrow_type: pa.DataType) -> None:
-        self.values = ValueLog(arrow_type)
+    def __init__(self, values: ValueLog) -> None:
+        self.values = values
 
     def prepare(self, array: pa.Array) -> _LoggedBatch:
         return _LoggedBatch(self.values, as_array(array, self.values.arrow_type))

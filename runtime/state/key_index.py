@@ -26,7 +26,8 @@ from .dirty import DirtySlots
 from .engine_hash import EngineHash
 from .expiry import ExpiryQueue, Times
 from .key_columns import BatchKeys, key_column
-from .keyed import LIVE, SLOT, in_pieces
+from .keyed import LIVE, SLOT, keyed_table
+from .memory import StateMemory
 from .probe_table import MAX_SLOTS, ProbeTable, Same, mixed
 
 KEYS = "slots-keys"
@@ -36,7 +37,6 @@ _SMALLEST_TABLE = 1024
 # Entries moved per lookup_or_insert while growing: this many, or so many per row of the batch.
 _MOVED_AT_LEAST = 16_384
 _MOVED_PER_ROW = 4
-_REHASHED_AT_ONCE = 1 << 18
 
 
 class KeyIndex(State):
@@ -60,10 +60,11 @@ class KeyIndex(State):
         self._ttl_ms = ttl_ms
         self._hashed_by = hashed_by if key_types else None
         self._dirty: DirtySlots | None = None
+        self._memory: StateMemory | None = None
         self._reset()
 
     def _reset(self) -> None:
-        self._columns = [key_column(t) for t in self.key_types]
+        self._columns = [key_column(t, self._memory) for t in self.key_types]
         self._table = ProbeTable(_SMALLEST_TABLE)
         self._old: ProbeTable | None = None
         self._moved = 0  # places of the old table moved so far
@@ -75,6 +76,11 @@ class KeyIndex(State):
         self._last_update: I64 = np.zeros(0, np.int64)
         self._expiry = None if self._ttl_ms is None else ExpiryQueue(self._ttl_ms)
 
+    def limit_memory(self, memory: StateMemory) -> None:
+        self._memory = memory
+        memory.watch(self)
+        self._reset()
+
     def __len__(self) -> int:
         return self._capacity - self._num_free
 
@@ -85,7 +91,10 @@ class KeyIndex(State):
 
     def lookup(self, hashes: U64, keys: Sequence[pa.Array]) -> I64:
         """The slot per row, −1 where the key is absent. Changes nothing."""
-        return self._find(self._mixed(hashes), self._prepare(keys))
+        slots = self._find(self._mixed(hashes), self._prepare(keys))
+        if self._memory is not None:
+            self._memory.ease()
+        return slots
 
     def lookup_or_insert(
         self, hashes: U64, keys: Sequence[pa.Array], now_ms: int | None = None, *, touch: bool = True
@@ -97,6 +106,8 @@ class KeyIndex(State):
         spread, batch = self._mixed(hashes), self._prepare(keys)
         self._move(max(_MOVED_AT_LEAST, _MOVED_PER_ROW * len(spread)))
         slots = self._find(spread, batch)
+        if self._memory is not None:
+            self._memory.ease()
         inserted = np.zeros(len(slots), np.bool_)
         missing = np.flatnonzero(slots < 0)
         if len(missing):
@@ -118,8 +129,11 @@ class KeyIndex(State):
         self._mark(slots)
 
     def _mark(self, slots: I64) -> None:
+        """After each change."""
         if self._dirty is not None:
             self._dirty.mark(slots)
+        if self._memory is not None:
+            self._memory.ease()
 
     def expired(self, now_ms: int, times: Times | None = None) -> I64:
         """The slots whose last update is ``ttl_ms`` ago or longer. Named once: the caller removes them.
@@ -156,7 +170,7 @@ class KeyIndex(State):
             column.clear(slots)
         self._live[slots] = False
         self._mark(slots)
-        self._free = grown(self._free, self._num_free + len(slots))
+        self._free = grown(self._free, self._num_free + len(slots), self._memory)
         self._free[self._num_free : self._num_free + len(slots)] = slots[::-1]
         self._num_free += len(slots)
 
@@ -253,14 +267,17 @@ class KeyIndex(State):
         self._capacity += len(fresh)
         if self._capacity > MAX_SLOTS:
             raise MemoryError(f"more than {MAX_SLOTS} keys in one index")
-        self._hashes = grown(self._hashes, self._capacity)
-        self._live = grown(self._live, self._capacity)
-        if self._expiry is not None:
-            self._last_update = grown(self._last_update, self._capacity)
+        self._grow_slots()
         slots = np.concatenate([free, fresh])
         self._live[slots] = True
         self._mark(slots)
         return slots
+
+    def _grow_slots(self) -> None:
+        self._hashes = grown(self._hashes, self._capacity, self._memory)
+        self._live = grown(self._live, self._capacity, self._memory)
+        if self._expiry is not None:
+            self._last_update = grown(self._last_update, self._capacity, self._memory)
 
     def _make_room(self, extra: int) -> None:
         """Starts to move to another table before this one is half full."""
@@ -268,7 +285,7 @@ class KeyIndex(State):
             return
         self._move(self._old.size if self._old is not None else 0)
         self._old, self._moved = self._table, 0
-        self._table = ProbeTable(max(_SMALLEST_TABLE, 5 * (len(self) + extra) // 2))
+        self._table = ProbeTable(max(_SMALLEST_TABLE, 5 * (len(self) + extra) // 2), self._memory)
         self._move(max(_MOVED_AT_LEAST, _MOVED_PER_ROW * extra))
 
     def _move(self, places: int) -> None:
@@ -299,44 +316,55 @@ class KeyIndex(State):
         return {KEYS: self._snapshot_of(self._dirty.take()), **self._hashing()}
 
     def _snapshot_of(self, slots: I64) -> pa.Table:
-        columns = {
-            SLOT: pa.array(slots),
-            LIVE: pa.array(self._live[slots]),
-            "hash": pa.array(self._hashes[slots]),
-        }
+        fields: list[tuple[str, pa.DataType]] = [
+            (SLOT, pa.int64()),
+            (LIVE, pa.bool_()),
+            ("hash", pa.uint64()),
+        ]
         if self._expiry is not None:
-            columns["last_update_ms"] = pa.array(self._last_update[slots])
-        for i, (column, key_type) in enumerate(zip(self._columns, self.key_types, strict=True)):
-            columns[f"key{i}"] = in_pieces(slots, column.get, key_type)
-        return pa.table(columns)
+            fields.append(("last_update_ms", pa.int64()))
+        fields += [(f"key{i}", t) for i, t in enumerate(self.key_types)]
+
+        def piece(slots: I64) -> list[pa.Array]:
+            updates = [] if self._expiry is None else [self._last_update]
+            own = [pa.array(column[slots]) for column in (self._live, self._hashes, *updates)]
+            return [pa.array(slots), *own, *self.keys(slots)]
+
+        return keyed_table(slots, piece, pa.schema(fields), self._memory)
 
     def restore(self, tables: Mapping[str, pa.Table]) -> None:
         self._reset()
-        table = tables[KEYS]
-        slots = np.array(table[SLOT].to_numpy(), np.int64)
-        self._capacity = int(slots.max(initial=-1)) + 1
-        self._hashes = grown(self._hashes, self._capacity)
-        self._live = grown(self._live, self._capacity)
-        self._hashes[slots] = table["hash"].to_numpy()
-        self._live[slots] = True
+        batches = [b for b in tables[KEYS].to_batches() if b.num_rows]
+        self._capacity = max((int(b.column(SLOT).to_numpy().max()) + 1 for b in batches), default=0)
+        self._grow_slots()
+        hashed_by = self._hashed_by
+        if hashed_by is not None and tables[HASHING]["probe"][0].as_py() == hashed_by.probe:
+            hashed_by = None
+        total = sum(b.num_rows for b in batches)
+        self._table = ProbeTable(max(_SMALLEST_TABLE, 5 * total // 2), self._memory)
+        for batch in batches:
+            self._restore(batch, hashed_by)
         self._free = np.flatnonzero(~self._live[: self._capacity])[::-1].copy()
         self._num_free = len(self._free)
-        for batch in table.to_batches():
-            rows, of = np.arange(batch.num_rows), batch.column(SLOT).to_numpy()
-            for i, column in enumerate(self._columns):
-                column.prepare(batch.column(f"key{i}")).store(rows, of)
-        if self._expiry is not None:
-            self._last_update = grown(self._last_update, self._capacity)
-            self._last_update[slots] = table["last_update_ms"].to_numpy()
-            self._expiry.register(slots, self._last_update[slots])
         if self._dirty is not None:
             self._dirty = DirtySlots()
-        if self._hashed_by is not None and tables[HASHING]["probe"][0].as_py() != self._hashed_by.probe:
-            for piece in np.array_split(slots, 1 + len(slots) // _REHASHED_AT_ONCE):
-                self._hashes[piece] = self._hashed_by(self.keys(piece))
-            self._mark(slots)
-        self._table = ProbeTable(max(_SMALLEST_TABLE, 5 * len(slots) // 2))
-        self._table.place(self._mixed(self._hashes[slots]), slots)
+            if hashed_by is not None:
+                self._mark(self.live_slots())
+
+    def _restore(self, batch: pa.RecordBatch, hashed_by: EngineHash | None) -> None:
+        slots, rows = batch.column(SLOT).to_numpy(), np.arange(batch.num_rows)
+        keys = [batch.column(f"key{i}") for i in range(len(self.key_types))]
+        hashes = batch.column("hash").to_numpy() if hashed_by is None else hashed_by(keys)
+        self._hashes[slots] = hashes
+        self._live[slots] = True
+        for column, key in zip(self._columns, keys, strict=True):
+            column.prepare(key).store(rows, slots)
+        self._table.place(self._mixed(hashes), slots)
+        if self._expiry is not None:
+            self._last_update[slots] = batch.column("last_update_ms").to_numpy()
+            self._expiry.register(slots, self._last_update[slots])
+        if self._memory is not None:
+            self._memory.ease()
 
     @property
     def nbytes(self) -> int:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from .buffers import I64
+from .buffers import I64, Bools
+from .memory import StateMemory
 
 SLOT, LIVE = "slot", "live"
 
@@ -42,10 +43,23 @@ def merge_keyed(tables: Sequence[pa.Table], *, keep_dead: bool = False) -> pa.Ta
     return pa.Table.from_batches(pieces, schema)
 
 
-def in_pieces(slots: I64, get: Callable[[I64], pa.Array], arrow_type: pa.DataType) -> pa.ChunkedArray:
-    """``get`` of all slots; as several arrays where they are many."""
-    pieces = [get(slots[at : at + _PIECE_ROWS]) for at in range(0, len(slots), _PIECE_ROWS)]
-    return pa.chunked_array(pieces, arrow_type)
+def keyed_table(
+    slots: I64, columns: Callable[[I64], list[pa.Array]], schema: pa.Schema, memory: StateMemory | None
+) -> pa.Table:
+    """The ``columns`` of all slots, as several batches where they are many; in files where memory is limited."""
+    batches = []
+    for at in range(0, len(slots), _PIECE_ROWS):
+        batch = pa.RecordBatch.from_arrays(columns(slots[at : at + _PIECE_ROWS]), schema=schema)
+        batches.append(batch if memory is None else memory.kept(batch))
+        if memory is not None:
+            memory.ease()
+    return pa.Table.from_batches(batches, schema)
+
+
+def pieces_where(size: int, is_set: Callable[[I64], Bools]) -> I64:
+    """The slots below ``size`` that are set, ascending."""
+    pieces = [np.arange(at, min(at + _PIECE_ROWS, size)) for at in range(0, size, _PIECE_ROWS)]
+    return np.concatenate([np.zeros(0, np.int64), *(piece[is_set(piece)] for piece in pieces)])
 
 
 def _numbers(batch: pa.RecordBatch) -> I64:

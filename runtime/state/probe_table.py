@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .buffers import I64, U64, Bools
+from .buffers import I64, U64, Bools, zeros
+from .memory import StateMemory
 
 Same = Callable[[I64, I64], Bools]
 """``same(rows, others)``: where the key of a probing row really equals that of a slot (or of another row)."""
@@ -40,9 +41,9 @@ def mixed(hashes: U64) -> U64:
 class ProbeTable:
     """Entries for at most ``size // 2`` hashes; growing means filling a larger table."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, memory: StateMemory | None = None) -> None:
         bits = max(6, (size - 1).bit_length())
-        self.entries: U64 = np.zeros(1 << bits, np.uint64)  # pages are touched as entries land in them
+        self.entries: U64 = zeros(1 << bits, np.uint64, memory)  # pages are touched as entries land in them
         self.tombs = 0
         self._shift = np.uint64(64 - bits)
         self._mask = (1 << bits) - 1

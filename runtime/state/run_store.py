@@ -22,11 +22,14 @@ from .base import IMMUTABLE_PREFIX, State, fresh_name
 from .buffers import I64, U64, as_array
 from .consolidate import cancel, group_ids, sort_order
 from .equality import rows_equal
+from .memory import StateMemory
 from .run_merge import RunMerge
 from .runs import Run, concat, merge
 
 # Runs are not merged beyond this: Arrow's 32-bit offsets end at 2 GiB.
 _RUN_BYTES = 3 << 29
+SMALL_RUN_BYTES = 1 << 18
+"""Smaller runs stay in memory: they soon merge."""
 # Runs of so many rows together are merged at once; a merge of more advances by so many rows at least per append.
 _AT_ONCE_ROWS = 1 << 15
 
@@ -56,6 +59,7 @@ class RunStore(State):
         self.schema = schema
         self.key_columns = tuple(key_columns)
         self.timed = timed
+        self._memory: StateMemory | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -63,6 +67,15 @@ class RunStore(State):
         self._merges: list[RunMerge] = []
         self._next_seq = 0
         self._horizon: int | None = None
+
+    def limit_memory(self, memory: StateMemory) -> None:
+        self._memory = memory
+        memory.watch(self)
+
+    @property
+    def _run_bytes_max(self) -> int:
+        """Runs are not merged beyond this: while they merge they are in memory."""
+        return _RUN_BYTES if self._memory is None else min(_RUN_BYTES, max(self._memory.limit // 8, 1 << 20))
 
     def append(
         self,
@@ -99,6 +112,23 @@ class RunStore(State):
                 self._merges.remove(merging)
                 self._runs[at : at + len(merging.runs)] = [made] if len(made) else []
         self._merge_when_due()
+        self._relieve(run.nbytes)
+
+    def _relieve(self, added: int) -> None:
+        """Where memory is limited, puts runs into files, the largest first, those left alone that are merging."""
+        if self._memory is None:
+            return
+        excess = self._memory.excess(added)
+        if excess:
+            busy = {run.name for merging in self._merges for run in merging.runs}
+            in_memory = [i for i, run in enumerate(self._runs) if not run.mapped and run.name not in busy]
+            for at in sorted(in_memory, key=lambda i: -self._runs[i].nbytes):
+                size = self._runs[at].nbytes
+                if excess <= 0 or size < SMALL_RUN_BYTES:
+                    break
+                self._runs[at] = self._runs[at].in_file(self._memory, self.schema)
+                excess -= size
+        self._memory.ease()
 
     def _merge_when_due(self) -> None:
         """Merges neighbours of which the older one is less than twice as long, those already merging left alone."""
@@ -111,7 +141,7 @@ class RunStore(State):
                 while first and self._runs[first - 1].name not in busy:
                     older = self._runs[first - 1]
                     nbytes += older.nbytes
-                    if len(older) >= 2 * size or nbytes > _RUN_BYTES:
+                    if len(older) >= 2 * size or nbytes > self._run_bytes_max:
                         break
                     first -= 1
                     size += len(older)
@@ -133,6 +163,8 @@ class RunStore(State):
         order, and a retraction may stand beside the insertion it cancels. With ``consolidate`` they do not,
         and rows are sorted by ``probe_index``, then ``seq``.
         """
+        if self._memory is not None:
+            self._memory.ease()
         order = sort_order(hashes)
         ordered = hashes[order]
         parts: list[tuple[Run, I64]] = []
@@ -228,10 +260,11 @@ class RunStore(State):
         self._horizon = store["horizon"]
         for name in tables["runs"]["name"].to_pylist():
             self._runs.append(Run.of_table(name, tables[f"{IMMUTABLE_PREFIX}{name}"], self.schema))
+            self._relieve(self._runs[-1].nbytes)
 
     @property
     def nbytes(self) -> int:
-        return sum(held.nbytes for held in (*self._runs, *self._merges))
+        return sum(run.nbytes for run in self._runs) + sum(m.nbytes for m in self._merges)
 
     @property
     def row_count(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from .buffers import I64, U64, Bools
 from .consolidate import cancel, group_ids
+from .memory import StateMemory
 
 HASH, WEIGHT, SEQ, TIME = "hash", "weight", "seq", "time"
 
@@ -25,6 +26,7 @@ class Run:
     weights: I64
     seq: I64
     times: I64 | None
+    mapped: bool = False
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -51,8 +53,9 @@ class Run:
             return 0
         return int(np.searchsorted(self.sorted_times, horizon, side="right"))
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
+        """Bytes of the arrays, and of the order of time."""
         arrays = self.hashes.nbytes + self.weights.nbytes + self.seq.nbytes
         return int(self.rows.nbytes) + arrays + (0 if self.times is None else 3 * self.times.nbytes)
 
@@ -90,10 +93,20 @@ class Run:
             own[TIME] = pa.array(self.times)
         return pa.table(own | {f"c{i}": column for i, column in enumerate(self.rows.columns)})
 
+    def in_file(self, memory: StateMemory, schema: pa.Schema) -> Run:
+        """The same run, mapped into memory."""
+        batch = memory.mapped(self.table().combine_chunks().to_batches()[0])
+        run = replace(Run.of_table(self.name, pa.Table.from_batches([batch]), schema), mapped=True)
+        if run.times is not None:  # else they would be made in memory
+            run.__dict__["by_time"] = memory.moved(run.by_time)
+            run.__dict__["sorted_times"] = memory.moved(run.sorted_times)
+        return run
+
     @staticmethod
     def of_table(name: str, table: pa.Table, schema: pa.Schema) -> Run:
         """The run that gave ``table``."""
-        batch = pa.concat_batches(table.to_batches()) if table.num_rows else table.to_batches()[0]
+        batches = table.to_batches()
+        batch = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
         columns = [batch.column(f"c{i}").cast(f.type) for i, f in enumerate(schema)]
         times = batch.column(TIME).to_numpy() if TIME in batch.schema.names else None
         own = (batch.column(n).to_numpy() for n in (HASH, WEIGHT, SEQ))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from .base import State
 from .buffers import I64, as_array
 from .keyed import LIVE, SLOT
+from .memory import StateMemory
 
 ROWS = "slots-rows"
 
@@ -51,6 +52,7 @@ class SliceStore(State):
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
         self._tracked = False
+        self._memory: StateMemory | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -61,6 +63,10 @@ class SliceStore(State):
         self._nbytes = 0
         self._new: dict[int, tuple[int, _Part]] = {}  # since the last cut: first row → slice, part
         self._dropped: list[tuple[int, int]] = []  # parts of earlier cuts: first row, rows
+
+    def limit_memory(self, memory: StateMemory) -> None:
+        self._memory = memory
+        memory.watch(self)
 
     def append(self, slice_ends: I64, rows: pa.RecordBatch) -> None:
         """Adds each row to its slice; the order of rows within a slice is kept."""
@@ -82,6 +88,9 @@ class SliceStore(State):
         if held is None:
             held = self._slices[slice_end] = _Slice()
             insort(self._ends, slice_end)
+        if self._memory is not None:
+            rows = self._memory.kept(rows)
+            self._memory.ease()
         part = _Part(self._next_row, rows)
         self._next_row += rows.num_rows + 1
         held.parts.append(part)

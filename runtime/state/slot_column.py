@@ -12,7 +12,8 @@ from .base import State
 from .buffers import I64, INT128, Bools, Raw, is_text, raw_values, storage_dtype
 from .dirty import DirtySlots
 from .fixed_values import FixedValues
-from .keyed import LIVE, SLOT, in_pieces
+from .keyed import LIVE, SLOT, keyed_table, pieces_where
+from .memory import StateMemory
 from .text_values import TextValues
 from .value_log import ValueLog
 
@@ -30,14 +31,20 @@ class SlotColumn(State):
     def __init__(self, arrow_type: pa.DataType) -> None:
         self.type = arrow_type
         self._dirty: DirtySlots | None = None
+        self._memory: StateMemory | None = None
         self._reset()
 
     def _reset(self) -> None:
-        arrow_type = self.type
-        self._fixed = FixedValues(arrow_type) if storage_dtype(arrow_type) is not None else None
+        fixed = storage_dtype(self.type) is not None
+        self._fixed = FixedValues(self.type, self._memory) if fixed else None
         self._store: FixedValues | TextValues | ValueLog = self._fixed or (
-            TextValues if is_text(arrow_type) else ValueLog
-        )(arrow_type)
+            TextValues if is_text(self.type) else ValueLog
+        )(self.type, self._memory)
+
+    def limit_memory(self, memory: StateMemory) -> None:
+        self._memory = memory
+        memory.watch(self)
+        self._reset()
 
     @property
     def _raw(self) -> FixedValues:
@@ -45,12 +52,18 @@ class SlotColumn(State):
         return self._fixed
 
     def _mark(self, slots: I64) -> None:
+        """After each change."""
         if self._dirty is not None:
             self._dirty.mark(slots)
+        if self._memory is not None:
+            self._memory.ease()
 
     def get(self, slots: I64) -> pa.Array:
         """The values; NULL where a slot is unset or negative."""
-        return self._store.get(slots)
+        found = self._store.get(slots)
+        if self._memory is not None:
+            self._memory.ease()
+        return found
 
     def set(self, slots: I64, values: pa.Array) -> None:
         """Among equal slots the last one wins."""
@@ -116,7 +129,10 @@ class SlotColumn(State):
 
     def snapshot(self) -> dict[str, pa.Table]:
         """``slots-values``: ``slot`` and ``value`` where it is not NULL."""
-        return {VALUES: self._table(np.flatnonzero(self.is_set(np.arange(self._store.size))))}
+        return {VALUES: self._table(self._set_slots())}
+
+    def _set_slots(self) -> I64:
+        return pieces_where(self._store.size, self._store.is_set)
 
     def track_changes(self) -> None:
         self._dirty = DirtySlots()
@@ -125,12 +141,12 @@ class SlotColumn(State):
         return self.snapshot() if self._dirty is None else {VALUES: self._table(self._dirty.take())}
 
     def _table(self, slots: I64) -> pa.Table:
-        columns = {
-            SLOT: pa.array(slots),
-            LIVE: pa.array(self.is_set(slots)),
-            "value": in_pieces(slots, self._store.get, self.type),
-        }
-        return pa.table(columns)
+        schema = pa.schema([(SLOT, pa.int64()), (LIVE, pa.bool_()), ("value", self.type)])
+
+        def piece(slots: I64) -> list[pa.Array]:
+            return [pa.array(slots), pa.array(self._store.is_set(slots)), self._store.get(slots)]
+
+        return keyed_table(slots, piece, schema, self._memory)
 
     def restore(self, tables: Mapping[str, pa.Table]) -> None:
         self._reset()
@@ -150,7 +166,7 @@ class SlotColumn(State):
 
     def read(self) -> pa.Table:
         """``slot`` and ``value`` of every slot that is not NULL."""
-        slots = np.flatnonzero(self.is_set(np.arange(self._store.size)))
+        slots = self._set_slots()
         return pa.table({"slot": pa.array(slots), "value": self.get(slots)})
 
 

@@ -6,11 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .buffers import I64, Bools, as_array, distinct_count, grown
+from .buffers import I64, Bools, as_array, distinct_count, grown, zeros
+from .memory import StateMemory
 from .texts import PADDING, Bytes, Texts, joined, to_arrow
 
 # Below this many bytes garbage is not worth a look.
 _SMALL = 1 << 16
+# Slots whose bytes are copied at once.
+_AT_ONCE = 1 << 20
 
 
 class TextValues:
@@ -20,8 +23,9 @@ class TextValues:
     strings).
     """
 
-    def __init__(self, arrow_type: pa.DataType) -> None:
+    def __init__(self, arrow_type: pa.DataType, memory: StateMemory | None = None) -> None:
         self.arrow_type = arrow_type
+        self._memory = memory
         self.set_count = 0
         """Slots that are not NULL."""
         self._reset(np.zeros(PADDING, np.uint8), 0)
@@ -63,7 +67,7 @@ class TextValues:
             texts = Texts(data, offsets[:-1], texts.lengths)
         count = len(texts.data) - PADDING
         self._reserve(slots)
-        self._data = grown(self._data, self._used + count + PADDING)
+        self._data = grown(self._data, self._used + count + PADDING, self._memory)
         self._data[self._used : self._used + count] = texts.data[:count]
         self._starts[slots] = texts.starts + self._used
         self.set_count -= self._distinct_set(slots)
@@ -87,7 +91,8 @@ class TextValues:
 
     def _reserve(self, slots: I64) -> None:
         size = int(slots.max()) + 1
-        self._starts, self._sizes = grown(self._starts, size), grown(self._sizes, size)
+        self._starts = grown(self._starts, size, self._memory)
+        self._sizes = grown(self._sizes, size, self._memory)
 
     def _compact_when_due(self) -> None:
         """Counting what is live costs a pass over all slots, so it waits until it may halve the buffer."""
@@ -97,10 +102,14 @@ class TextValues:
         self._doubt = 0
         if self._used <= 2 * self._live:
             return
-        slots = np.flatnonzero(self._sizes)
-        offsets, data = joined(self.texts(slots))
-        self._starts[slots] = offsets[:-1]
-        self._reset(data, int(offsets[-1]))
+        data, used = zeros(self._live + PADDING, np.uint8, self._memory), 0
+        for first in range(0, len(self._sizes), _AT_ONCE):
+            slots = np.flatnonzero(self._sizes[first : first + _AT_ONCE]) + first
+            offsets, part = joined(self.texts(slots))
+            data[used : used + len(part) - PADDING] = part[:-PADDING]
+            self._starts[slots] = offsets[:-1] + used
+            used += len(part) - PADDING
+        self._reset(data, used)
 
     @property
     def size(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from .buffers import I64, Bools, as_array, distinct_count, grown, take_indices, validity
+from .memory import StateMemory
 
 # Below this many values garbage is not worth a look.
 _SMALL = 4096
@@ -21,8 +22,9 @@ class ValueLog:
     a copy of one million short strings takes about 60 ms.
     """
 
-    def __init__(self, arrow_type: pa.DataType) -> None:
+    def __init__(self, arrow_type: pa.DataType, memory: StateMemory | None = None) -> None:
         self.arrow_type = arrow_type
+        self._memory = memory
         self.set_count = 0
         """Slots that are not NULL."""
         self._chunks: list[pa.Array] = []
@@ -69,7 +71,7 @@ class ValueLog:
         else:
             array = array.filter(pa.array(valid))
             positions[valid] = np.arange(self._length + 1, self._length + 1 + len(array))
-        self._positions = grown(self._positions, int(slots.max()) + 1)
+        self._positions = grown(self._positions, int(slots.max()) + 1, self._memory)
         self.set_count -= self._distinct_set(slots)
         self._positions[slots] = positions
         self.set_count += self._distinct_set(slots)
@@ -81,7 +83,7 @@ class ValueLog:
     def clear(self, slots: I64) -> None:
         if not len(slots):
             return
-        self._positions = grown(self._positions, int(slots.max()) + 1)
+        self._positions = grown(self._positions, int(slots.max()) + 1, self._memory)
         self.set_count -= self._distinct_set(slots)
         self._positions[slots] = 0
         self._doubt += len(slots)
@@ -100,9 +102,14 @@ class ValueLog:
             merged.append(self._chunks.pop())
             size += len(merged[-1])
         # Also a chunk alone is copied: a slice would keep the whole batch it came from alive.
-        self._chunks.append(pa.concat_arrays(merged[::-1]))
+        self._chunks.append(self._kept(pa.concat_arrays(merged[::-1])))
         self._length += len(array)
         self._log = None
+
+    def _kept(self, chunk: pa.Array) -> pa.Array:
+        if self._memory is None:
+            return chunk
+        return self._memory.kept(pa.RecordBatch.from_arrays([chunk], ["value"])).column(0)
 
     def _compact_when_due(self) -> None:
         """Counting what is live costs a pass over all slots, so it waits until it can have halved the log."""
@@ -115,7 +122,7 @@ class ValueLog:
         slots = np.flatnonzero(self._positions)
         pieces = 1 + sum(c.nbytes for c in self._chunks) // _CHUNK_BYTES
         places = np.array_split(self._positions[slots] - 1, pieces)
-        chunks = [self._take(p) for p in places if len(p)]
+        chunks = [self._kept(self._take(p)) for p in places if len(p)]
         self._chunks = chunks
         self._length = len(slots)
         self._positions[slots] = np.arange(1, len(slots) + 1)
