@@ -14,6 +14,7 @@ from streamsql.changelog import ChangelogBatch
 from streamsql.errors import ConnectorError
 from streamsql.runtime.checkpoint.points import POINTS
 from streamsql.runtime.checkpoint.recovery import CheckpointSetup
+from streamsql.schema import Field, Schema
 from streamsql.session import TableEnvironment
 
 from .compare import Row as Values
@@ -73,7 +74,8 @@ def crash_at(env: TableEnvironment, schedule: CrashSchedule) -> CrashSchedule:
 def rows_despite_crashes(env: TableEnvironment, sql: str, schedule: CrashSchedule) -> list[Values]:
     """The final rows of a query whose job dies as scheduled, as plain values. Raises what the job fails with."""
     name = f"crashed_{next(_names)}"
-    table = env.create_in_process_table(name, env.sql_query(sql).schema)
+    types = env.sql_query(sql).schema.types
+    table = env.create_in_process_table(name, Schema.of([Field(f"c{i}", t) for i, t in enumerate(types)]))
     crash_at(env, schedule)
     job = env.execute_sql(f"INSERT INTO `{name}` {sql}").job
     assert job is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -15,11 +16,13 @@ import pyarrow.compute as pc
 from streamsql.changelog import Row, RowKind
 from streamsql.errors import StreamSqlError, ValidationError
 from streamsql.planner.statements import Query, parse_statement
+from streamsql.runtime.checkpoint.points import POINTS
 from streamsql.session import EnvironmentSettings, TableEnvironment
 
 from .clock import VirtualClock
 from .compare import Row as Values
 from .compare import difference, plain
+from .crashes import CrashSchedule, rows_despite_crashes
 from .rules import ChangelogError, replay
 from .source import RowLike, SourceTable, source_table
 from .values import rows_of
@@ -29,6 +32,9 @@ STEPS = (1, 7, None)
 
 ROWS_SHUFFLED_MAX = 5_000
 """Looking for an order in which no row is late takes the square of the rows; more keep their order."""
+
+_CRASHING_STEPS = 8
+"""So many steps a job takes that is to die in between."""
 
 Setup: TypeAlias = str | Callable[[TableEnvironment], object]
 Inputs: TypeAlias = "Mapping[str, Iterable[RowLike]] | Sequence[Input | tuple[Any, ...]] | Input"
@@ -117,11 +123,14 @@ def run_every_way(
     shuffles: Sequence[int] = (1, 2),
     order_matters: bool = False,
     in_batch: bool = True,
+    crashes: bool = True,
 ) -> list[Row]:
     """Run a query in every way; raises AssertionError where two answers differ, and returns the rows of the answer.
 
     Ways: streamed with each of ``steps`` rows per step (None: all at once), streamed in another order of arrival for
-    each seed of ``shuffles``, and in batch mode. Every changelog is checked while it is applied.
+    each seed of ``shuffles``, and in batch mode. Every changelog is checked while it is applied. With ``crashes`` also
+    as an INSERT whose job takes a checkpoint after every step, dies at each of the named points of one, and goes on
+    from the last that holds.
 
     ``inputs``: ``{ddl: rows}``, or a list of :class:`Input` or of tuples ``(ddl, rows[, changelog_mode])``; ``setup``:
     statements before (views, SET), or functions of the session. ``order_matters``: the answer may depend on the order
@@ -146,6 +155,10 @@ def run_every_way(
         if not order_matters or in_batch:
             streamed = _streamed(sql, others, prepare, 1, way)
             _same(way, streamed, streamed if wanted is None else wanted, in_batch)
+    if crashes and answer is not None:
+        way = "an INSERT that dies at every point of a checkpoint"
+        found = _despite_crashes(sql, tables, prepare, way)
+        _same_values(way, found, _plain(answer), in_batch)
     assert answer is not None, "nothing was run: steps and shuffles are empty, and batch mode is left out"
     return answer
 
@@ -194,8 +207,25 @@ def _streamed(
         return [Row(v, result.schema.names, RowKind.INSERT) for v in values]
 
 
+def _despite_crashes(sql: str, tables: Sequence[Input], setup: Sequence[Setup], way: str) -> list[Values]:
+    """The final rows of a job that dies; where it begins to depends on the query, so that every point has its turn."""
+    longest = max((len(t.rows) for t in tables), default=0)
+    schedule = CrashSchedule(first=zlib.crc32(sql.encode()) % len(POINTS))
+    with VirtualClock().environment() as env:
+        _prepare(env, tables, max(1, longest // _CRASHING_STEPS), setup)
+        try:
+            return rows_despite_crashes(env, sql, schedule)
+        except StreamSqlError as e:
+            e.add_note(f"streamed: {way}, after {schedule.crashes}")
+            raise
+
+
 def _same(way: str, found: Sequence[Row], expected: Sequence[Row], in_batch: bool) -> None:
-    text = difference(_plain(found), _plain(expected))
+    _same_values(way, _plain(found), _plain(expected), in_batch)
+
+
+def _same_values(way: str, found: Sequence[Values], expected: Sequence[Values], in_batch: bool) -> None:
+    text = difference(found, expected)
     if text is not None:
         other = "batch mode" if in_batch else "the first way"
         raise AssertionError(f"{way} and {other} differ; streamed rows are\n{text}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -12,8 +13,10 @@ from streamsql.changelog import to_rows
 from streamsql.planner.convert import PhysicalOptions
 from streamsql.planner.emit import EmitStrategy
 from streamsql.runtime.build import BuildOptions
+from streamsql.runtime.checkpoint.points import POINTS
 from streamsql.session import EnvironmentSettings, TableEnvironment
 from streamsql.testing.compare import Row, difference, rows_of
+from streamsql.testing.crashes import CrashSchedule, rows_despite_crashes
 from streamsql.testing.rules import replay
 from tests.harness import Harness, Table
 
@@ -111,11 +114,12 @@ def run_every_way(
     steps: Sequence[int] = STEPS,
     shuffles: Sequence[int] = (1,),
     in_batch: bool = True,
+    crashes: bool = True,
 ) -> list[Row]:
     """Stream ``sql`` in every way and compare; returns the rows.
 
     ``plain``: the same question to DuckDB, written independently. ``setup``: statements before (views, SET).
-    ``shuffles``: seeds of other orders of arrival within the watermark's bound. Without ``in_batch`` batch mode is left
+    ``crashes``: also as a job that dies and goes on. ``shuffles``: seeds of other orders of arrival within the watermark's bound. Without ``in_batch`` batch mode is left
     out, for queries whose answer depends on time.
     """
     inputs = [inputs] if isinstance(inputs, Input) else list(inputs)
@@ -128,7 +132,19 @@ def run_every_way(
             _expected(sql, other, plain, setup, in_batch and plain is None) if other != inputs else expected
         )
         _same(f"shuffled by {seed}", final(sql, other, step=5, setup=setup), wanted)
+    if crashes and in_batch:
+        _same(
+            "an INSERT that dies at every point of a checkpoint", crashed(sql, inputs, setup=setup), expected
+        )
     return expected
+
+
+def crashed(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> list[Row]:
+    """The final rows of an INSERT whose job dies at every point of a checkpoint and goes on from the last that holds."""
+    longest = max((t.rows.num_rows for t in inputs), default=0)
+    schedule = CrashSchedule(first=zlib.crc32(sql.encode()) % len(POINTS))
+    with session(inputs, setup=setup, step=max(1, longest // 8)) as env:
+        return rows_despite_crashes(env, sql, schedule)
 
 
 def _expected(
