@@ -19,6 +19,7 @@ from .connectors import (
     TableOptions,
     register_connector,
 )
+from .lookup import FULL, FULL_CACHE, NONE, PARTIAL, lookup_options
 from .options import ConfigOption, Options
 from .table import TableDefinition
 
@@ -32,6 +33,7 @@ _COMPACTION = (
     "files are written by one process and are not merged afterwards; raise 'sink.rolling-policy.file-size'"
 )
 _JAVA_CLASS = "it names a Java class"
+_NO_INDEX = "files cannot be asked for a key, only read whole"
 
 FILESYSTEM_OPTIONS = (
     ConfigOption(
@@ -112,6 +114,15 @@ FILESYSTEM_OPTIONS = (
         default="yyyy-MM-dd HH:mm:ss",
         description="the form of that text, in Java's letters",
     ),
+    ConfigOption(
+        "lookup.cache",
+        "enum",
+        FULL,
+        "a lookup join holds the whole table",
+        choices=(NONE, PARTIAL, FULL),
+        refused={NONE: _NO_INDEX, PARTIAL: _NO_INDEX},
+    ),
+    *FULL_CACHE,
     *ERROR_HANDLING,
     *SCAN_OPTIONS,
     *SINK_OPTIONS,
@@ -146,6 +157,13 @@ def _check_filesystem(table: TableDefinition, typed: TableOptions) -> None:
     if options["source.monitor-interval"] is not None and options["source.monitor-interval"] <= 0:
         raise ConfigError(
             f"option 'source.monitor-interval' of {options.owner}: found 0, expected a duration above 0"
+        )
+    asked = lookup_options(options)
+    if asked is not None and asked.reload is not None and options["source.monitor-interval"] is not None:
+        raise ConfigError(
+            f"{options.owner}: 'source.monitor-interval' and 'lookup.full-cache.*' exclude each other: "
+            "new files are seen as they come, or the table is read again as a whole",
+            hint="leave one of them out",
         )
 
 

@@ -21,6 +21,10 @@ IN_PROCESS = register_connector(
                 "the changes that rows carry",
                 choices=("I", "I,UA,D", "I,UB,UA,D"),
             ),
+            ConfigOption(
+                "lookup.cache",
+                unsupported="a lookup join sees the rows as they are, without a cache",
+            ),
             *SCAN_OPTIONS,
         ),
         sink_modes=(ChangelogMode.INSERT_ONLY, ChangelogMode.UPSERT, ChangelogMode.RETRACT),

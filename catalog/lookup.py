@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streamsql.errors import ConfigError, ValidationError
+from streamsql.errors import ConfigError, UnsupportedError, ValidationError
 
 from .options import ConfigOption, Options
 
@@ -190,7 +190,7 @@ def _offset_ms(zone: str | None) -> int | None:
 
 _ASYNC_ONLY = "it is about asynchronous lookups, and a step looks up all its keys in one query"
 LOOKUP_HINT = (
-    ConfigOption("table", description="the table, or its alias in FROM", required=True),
+    ConfigOption("table", description="the table, or its alias in FROM"),
     ConfigOption(
         "async",
         "bool",
@@ -228,8 +228,12 @@ class LookupRetry:
 def lookup_retry(given: Mapping[str, str]) -> LookupRetry | None:
     """What the options of a hint LOOKUP ask for. Raises ConfigError or ValidationError naming the option."""
     options = Options(LOOKUP_HINT, given, "the hint LOOKUP")
-    if options["async"]:
+    if "table" not in options:
         raise ValidationError(
+            "the hint LOOKUP names no table", hint="add 'table'='…', the table or its alias in FROM"
+        )
+    if options["async"]:
+        raise UnsupportedError(
             "'async'='true' of the hint LOOKUP is not supported: a step looks up all its keys in one query",
             hint="leave 'async' out",
         )

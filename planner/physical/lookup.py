@@ -69,7 +69,7 @@ class LookupJoin(PhysicalNode):
         if self.retry is not None:
             found.append(("retry", str(self.retry)))
         if self.overrides:
-            found.append(("hints", "[[OPTIONS options:{" + _pairs(self.overrides) + "}]]"))
+            found.append(("hints", "[OPTIONS options:{" + _pairs(self.overrides) + "}]"))
         return [*found, ("joinHints", self.hints)] if self.hints else found
 
 

@@ -39,3 +39,17 @@ CREATE VIEW cheapest AS SELECT id, price FROM orders ORDER BY price LIMIT 3;
 CREATE VIEW per_player AS SELECT player, COUNT(*) AS n, SUM(shares) AS s FROM orders GROUP BY player;
 CREATE VIEW latest AS SELECT player, price, `time` FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY player ORDER BY `time` DESC) AS n FROM orders) WHERE n = 1;
+CREATE TABLE teams (
+  name STRING,
+  city STRING,
+  since DATE,
+  `year` AS EXTRACT(YEAR FROM since),
+  PRIMARY KEY (name) NOT ENFORCED
+) WITH ('connector' = 'jdbc', 'url' = 'jdbc:postgresql://localhost:5432/games', 'table-name' = 'teams');
+CREATE TABLE prices (item INT, region STRING, price DECIMAL(10, 2))
+WITH ('connector' = 'jdbc', 'url' = 'jdbc:postgresql://localhost:5432/games', 'table-name' = 'prices',
+      'lookup.cache' = 'PARTIAL');
+CREATE TABLE cities (name STRING, zip INT)
+WITH ('connector' = 'filesystem', 'path' = '/nowhere', 'format' = 'csv',
+      'lookup.full-cache.periodic-reload.interval' = '1 h');
+CREATE VIEW old_teams AS SELECT name AS team, city FROM teams WHERE since < DATE '2000-01-01';
