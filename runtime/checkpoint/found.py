@@ -123,6 +123,6 @@ def safe_name(name: str) -> str:
     ('orders', 'a-b-c-58b63e')
     """
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_NAME_LENGTH_MAX]
-    if safe == name and not name.startswith("."):
+    if safe == name and re.match("[^.]", name):
         return name
     return f"{safe.lstrip('.')}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
