@@ -52,6 +52,7 @@ from .operators.base import Operator, OperatorContext
 from .operators.collect import Collect, ResultQueue
 from .operators.sink import Sink, SinkConfig
 from .source_task import DEFAULT_MAX_DRIFT_MS, SourceTask, WatermarkPlan
+from .state.memory import StateMemory
 
 OPERATORS: Mapping[type[p.PhysicalNode], Callable[[Any, Fusion], Operator]] = {
     p.Calc: calc,
@@ -100,6 +101,8 @@ class BuildOptions:
     register_functions: Callable[[Engine], None] = lambda engine: None
     find_table: Callable[[str], TableDefinition] | None = None
     checkpoints: CheckpointSetup | None = None
+    memory_limit: int | None = None
+    tmp_dirs: tuple[str, ...] = ()
 
 
 @dataclass
@@ -172,6 +175,8 @@ class _Builder:
         self.watermarks = _watermarks(nodes)
         self.prints = fingerprints(plan)
         self._occurrences: Counter[str] = Counter()
+        limit = options.memory_limit
+        self.memory = None if limit is None else StateMemory(limit, options.tmp_dirs)
 
     # -- dispatch --------------------------------------------------------------------------------------------------
     def add(self, node: p.PhysicalNode) -> None:
@@ -198,7 +203,9 @@ class _Builder:
         operator.name = node.name
         hints = node.ttls or (None,) * len(node.inputs)
         ttls = tuple(self.options.state_ttl_ms if ttl is None else ttl.ms for ttl in hints)
-        context = OperatorContext(self.engine, time_zone=self.options.time_zone, ttls=ttls)
+        context = OperatorContext(
+            self.engine, time_zone=self.options.time_zone, ttls=ttls, memory=self.memory
+        )
         places = [self.places[id(i)] for i in self.fusion.bases(node)]
         self.places[id(node)] = place = self.graph.add(node.name, operator, places, context)
         vertex, found = self.graph.vertices[place], self.prints[id(node)]

@@ -215,6 +215,19 @@ HONOURED: tuple[ConfigOption, ...] = (
         check=_positive,
         default_text="number of cores",
     ),
+    ConfigOption(
+        "state.backend.memory.limit",
+        "memory",
+        None,
+        "bytes of a job's state that are held in memory; what is more lies in files; no limit by default",
+    ),
+    ConfigOption(
+        "io.tmp.dirs",
+        "string",
+        None,
+        "folders for files of state beyond the limit, separated by commas; they have no names and go with the process",
+        default_text="the system's folder for temporary files",
+    ),
     *CHECKPOINT_OPTIONS,
 )
 
@@ -228,7 +241,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "state is held in memory by the job's own process",
+        "state is held by the job's own process, in memory and in files beyond state.backend.memory.limit",
         """
         state.backend.type string hashmap
         state.backend.rocksdb.* string -

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,6 +61,8 @@ def build_options(
         find_table=find_table,
         register_functions=register_functions,
         checkpoints=checkpoints,
+        memory_limit=config.get("state.backend.memory.limit"),
+        tmp_dirs=tuple(d for d in re.split(f"[,|{os.pathsep}]", config.get("io.tmp.dirs") or "") if d),
     )
 
 

@@ -43,10 +43,20 @@ class Sized(Protocol):
     def nbytes(self) -> int: ...
 
 
+class _File:
+    """An open file that is closed when nothing refers to it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
 class _Map(mmap.mmap):
     """A mapped file without a name; ``file`` is kept where the map may grow."""
 
-    file: IO[bytes] | None = None
+    file: _File | None = None
 
 
 class StateMemory:
@@ -61,7 +71,7 @@ class StateMemory:
         self._directories = [Path(d) for d in directories] or [Path(tempfile.gettempdir())]
         self._states: WeakSet[Sized] = WeakSet()
         self._maps: WeakSet[_Map] = WeakSet()
-        self._files = 0
+        self.files_made = 0
         self._added = limit  # since the sizes were last added up
         self._excess = 0
         self._resident: int | None = None  # pages of files that are not ours
@@ -87,15 +97,15 @@ class StateMemory:
         """An array, in a file if it is too much for memory."""
         kind = np.dtype(dtype)
         nbytes = count * kind.itemsize
-        if nbytes < _LEAST or not self.excess(nbytes):
+        if nbytes < max(_LEAST, 1) or not self.excess(nbytes):
             return np.zeros(count, kind)
-        return self._array(self._map(self._new_file(), nbytes, grows=True), count, kind)
+        return self._array(self._growing(self._file(), nbytes), count, kind)
 
     def grown(self, values: Raw, size: int) -> Raw:
         """``values`` with ``size`` places, new places zero; what is mapped grows in its file, without a copy."""
         base, nbytes = values.base, size * values.dtype.itemsize
         if isinstance(base, _Map) and base.file is not None and len(base) >= values.nbytes:
-            return self._array(self._map(base.file, nbytes, grows=True), size, values.dtype)
+            return self._array(self._growing(base.file, nbytes), size, values.dtype)
         result = self.zeros(size, values.dtype)
         result[: len(values)] = values
         return result
@@ -114,16 +124,14 @@ class StateMemory:
                 file.flush()
             except OSError as error:
                 raise self._no_room(error) from error
-            buffer = pa.py_buffer(self._map(file, os.fstat(file.fileno()).st_size, grows=False))
+            buffer = pa.py_buffer(self._map(file.fileno(), os.fstat(file.fileno()).st_size))
         return pa.ipc.open_file(buffer).get_batch(0)
 
     def moved(self, values: Raw) -> Raw:
         """A copy of an array that lies in a file."""
-        if values.nbytes < _LEAST:
+        if values.nbytes < max(_LEAST, 1):
             return values
-        result = self._array(
-            self._map(self._new_file(), values.nbytes, grows=True), len(values), values.dtype
-        )
+        result = self._array(self._growing(self._file(), values.nbytes), len(values), values.dtype)
         result[:] = values
         return result
 
@@ -136,8 +144,8 @@ class StateMemory:
                 held.madvise(mmap.MADV_DONTNEED)  # of a shared map: nothing is lost
 
     def _new_file(self) -> IO[bytes]:
-        directory = self._directories[self._files % len(self._directories)]
-        self._files += 1
+        directory = self._directories[self.files_made % len(self._directories)]
+        self.files_made += 1
         if self._resident is None and _STATM.exists():
             self._resident = _resident_file_bytes()
         try:
@@ -146,14 +154,21 @@ class StateMemory:
         except OSError as error:
             raise self._no_room(error) from error
 
-    def _map(self, file: IO[bytes], nbytes: int, *, grows: bool) -> _Map:
-        try:
-            if grows:  # a page that finds no room when it is written would end the process
-                _reserve(file.fileno(), nbytes)
-            made = _Map(file.fileno(), nbytes)
+    def _file(self) -> _File:
+        with self._new_file() as file:
+            return _File(os.dup(file.fileno()))
+
+    def _growing(self, file: _File, nbytes: int) -> _Map:
+        try:  # a page that finds no room when it is written would end the process
+            _reserve(file.descriptor, nbytes)
         except OSError as error:
             raise self._no_room(error) from error
-        made.file = file if grows else None
+        made = self._map(file.descriptor, nbytes)
+        made.file = file
+        return made
+
+    def _map(self, descriptor: int, nbytes: int) -> _Map:
+        made = _Map(descriptor, nbytes)
         self._maps.add(made)
         return made
 

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamsql.runtime.state import dirty
+from streamsql.runtime.state import dirty, memory, run_store
 from streamsql.runtime.state.base import IMMUTABLE_PREFIX, KEYED_PREFIX, State, fresh_name
 from streamsql.runtime.state.dirty import DirtySlots
 from streamsql.runtime.state.hashing import hash_columns
 from streamsql.runtime.state.key_index import KeyIndex
 from streamsql.runtime.state.keyed import merge_keyed
+from streamsql.runtime.state.memory import StateMemory
 from streamsql.runtime.state.run_store import RunStore
 from streamsql.runtime.state.scalars import Scalars
 from streamsql.runtime.state.slice_store import SliceStore
@@ -143,8 +144,33 @@ USES: list[Any] = [
 
 @pytest.mark.parametrize(("make", "use"), USES)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_the_changes_of_all_cuts_are_the_state(
+    make: Callable[[], State], use: Callable[[State, st.DataObject, int], None], data: st.DataObject
+) -> None:
+    check_history(make, use, data)
+
+
+@pytest.mark.parametrize(("make", "use"), USES)
+@given(data=st.data())
+@settings(max_examples=15)
+def test_so_they_are_where_all_state_lies_in_files(
+    make: Callable[[], State], use: Callable[[State, st.DataObject, int], None], data: st.DataObject
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_LEAST", 0)
+        patch.setattr(run_store, "SMALL_RUN_BYTES", 0)
+        files = StateMemory(0)
+
+        def limited() -> State:
+            state = make()
+            state.limit_memory(files)
+            return state
+
+        check_history(limited, use, data)
+
+
+def check_history(
     make: Callable[[], State], use: Callable[[State, st.DataObject, int], None], data: st.DataObject
 ) -> None:
     state, chain = make(), Chain()
