@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -47,6 +48,13 @@ class Part:
         self.writer.close()
         self.stream.close()
 
+    def abandon(self) -> None:
+        """Free it: nobody wants the file."""
+        self.writer.abandon()
+        with contextlib.suppress(OSError):
+            if not self.stream.closed:
+                self.stream.close()
+
 
 def writer_prefix(writer: str) -> str:
     """How the part files of one sink of one job begin, in every run of it."""
@@ -71,12 +79,13 @@ def open_part(
     try:
         location.fs.create_dir(location.join(directory), recursive=True)
         stream = location.fs.open_output_stream(location.join(hidden), compression=None)
+        writer: ParquetFileWriter | TextFileWriter
+        if kind == "parquet":
+            writer = ParquetFileWriter(stream, schema, choice.options)  # which begins the file
+        else:
+            writer = TextFileWriter(stream, schema, choice)
     except OSError as e:
         raise cannot_write(location.join(hidden), e) from None
-    if kind == "parquet":
-        writer: ParquetFileWriter | TextFileWriter = ParquetFileWriter(stream, schema, choice.options)
-    else:
-        writer = TextFileWriter(stream, schema, choice)
     return Part(hidden, f"{folder}{name}", writer, stream, now_ms, now_ms)
 
 
@@ -182,4 +191,8 @@ class TextFileWriter:
 
     def close(self) -> None:
         """The stream stays open."""
+        self._encoder.close()
+
+    def abandon(self) -> None:
+        """Free it: nobody wants the file."""
         self._encoder.close()

@@ -398,9 +398,8 @@ class FilesystemSink(Sink):
         for partition in self._partitions.values():
             parts = [*partition.done, *([partition.open] if partition.open is not None else [])]
             for part in parts:
+                part.abandon()
                 with contextlib.suppress(OSError):  # hidden anyway
-                    if not part.stream.closed:
-                        part.stream.close()
                     self._location.fs.delete_file(self._location.join(part.hidden))
 
 

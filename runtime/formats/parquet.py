@@ -6,6 +6,7 @@ a zone (TIMESTAMP) or as UTC (TIMESTAMP_LTZ).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -146,3 +147,10 @@ class ParquetFileWriter:
     def close(self) -> None:
         self._write_group()
         self._writer.close()
+
+    def abandon(self) -> None:
+        """Free it: nobody wants the file."""
+        self._waiting = []
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        self._writer.is_open = False  # or it is closed again, and fails again, when Python frees it

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.fs as pafs
+
+
+class FullDisk(io.RawIOBase):
+    """A file that takes nothing."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class FaultyHandler(pafs.FileSystemHandler):  # type: ignore[misc]
@@ -17,6 +30,7 @@ class FaultyHandler(pafs.FileSystemHandler):  # type: ignore[misc]
     def __init__(self, *, copies: bool = False) -> None:
         self.disk = pafs.LocalFileSystem()
         self.copies = copies
+        self.full = False
         self.failing: list[tuple[str, str]] = []
         """Operation and a part of the path: each makes one call fail."""
 
@@ -37,6 +51,8 @@ class FaultyHandler(pafs.FileSystemHandler):  # type: ignore[misc]
 
     def open_output_stream(self, path: str, metadata: Any) -> Any:
         self.check("write", path)
+        if self.full:
+            return pa.PythonFile(FullDisk(), mode="w")
         return self.disk.open_output_stream(path, compression=None)
 
     def get_type_name(self) -> str:

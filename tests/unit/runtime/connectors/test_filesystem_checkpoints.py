@@ -157,8 +157,9 @@ def test_a_checkpoint_that_came_to_nothing_leaves_its_files_to_the_next(tmp_path
     assert ids_in(definition) == [1, 2] and sink.prepare(3).values["files"] == []
 
 
-def test_a_job_that_fails_keeps_what_a_checkpoint_names(tmp_path: Path) -> None:
-    definition = files(tmp_path)
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_a_job_that_fails_keeps_what_a_checkpoint_names(tmp_path: Path, kind: str) -> None:
+    definition = files(tmp_path, kind)
     sink = started(definition)
     write(sink, definition, 1)
     first = stored(sink.prepare(1))
@@ -215,6 +216,25 @@ def test_a_commit_that_failed_is_made_by_the_next_run(tmp_path: Path) -> None:
     again = make_sink(definition, handler=handler)
     again.recover(1, prepared)
     assert ids_in(definition) == [1, 2, 3] and names(tmp_path) == visible(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_a_full_disk(tmp_path: Path, kind: str) -> None:
+    definition, handler = files(tmp_path, kind), FaultyHandler()
+    sink = started(definition, handler=handler)
+    write(sink, definition, 1)
+    first = stored(sink.prepare(1))
+    handler.full = True
+    with pytest.raises(ConnectorError, match=r"cannot be written: .*No space left on device"):
+        write(sink, definition, 2)
+        sink.prepare(2)
+    sink.close(finished=False)
+    handler.full = False
+    again = make_sink(definition, handler=handler)
+    again.recover(1, first)
+    write(again, definition, 2)
+    again.commit(2, again.prepare(2))
+    assert ids_in(definition) == [1, 2]
 
 
 def test_a_deletion_that_fails_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
