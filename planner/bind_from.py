@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from streamsql.datatypes import INT, Root
-from streamsql.errors import Position, UnsupportedError, ValidationError, did_you_mean
+from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError, did_you_mean
 from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
 from .bind_changelog import ARGUMENTS as CHANGELOG_FUNCTIONS
@@ -19,7 +19,7 @@ from .bind_match import bind_match
 from .bind_nodes import one_row, project, refs
 from .bind_on import bind_on, has_subqueries
 from .bind_subqueries import Subqueries, SubqueryExpressions
-from .bind_table import is_proctime
+from .bind_table import bind_table, is_proctime
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
 from .dialect.nodes import MatchedTable
 from .expressions import Expr, InputRef, input_refs, shift, transform
@@ -31,7 +31,7 @@ from .rules.push_filters import timed
 from .scope import Relation, Scope
 
 if TYPE_CHECKING:
-    from .binder import QueryBinder
+    from .binder import QueryBinder, TableFunction
 
 Bound = tuple[LogicalNode, Scope]
 
@@ -140,12 +140,27 @@ def _table_function(binder: QueryBinder, source: exp.Table) -> LogicalNode:
         return bind_window(binder, call, name)
     if name in CHANGELOG_FUNCTIONS:
         return bind_changelog(binder, call, name)
-    known = [*WINDOW_FUNCTIONS, *CHANGELOG_FUNCTIONS]
+    found = binder.context.table_functions
+    if name in found:
+        return _table_of(binder, call, found[name])
+    known = [*WINDOW_FUNCTIONS, *CHANGELOG_FUNCTIONS, *found]
     raise binder.error(
         call,
         f"unknown table function {name}",
         did_you_mean(name, known) or f"built in are {', '.join(known)}; others are made with udtf in Python",
     )
+
+
+def _table_of(binder: QueryBinder, call: exp.Anonymous, function: TableFunction) -> LogicalNode:
+    """The rows of a function of constant texts."""
+    for argument in call.expressions:
+        if not (isinstance(argument, exp.Literal) and argument.is_string):
+            raise binder.error(argument, f"{call.name} takes texts in quotes, found {argument.sql('flink')}")
+    try:
+        return bind_table(function([a.name for a in call.expressions]), binder.bind_text)
+    except StreamSqlError as error:
+        error.position = error.position or binder.position(call)
+        raise
 
 
 # -- joins ---------------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from streamsql.catalog.catalog import CatalogManager
-from streamsql.catalog.table import ObjectPath, ViewDefinition
+from streamsql.catalog.table import ObjectPath, TableDefinition, ViewDefinition
 from streamsql.datatypes import DataType, Root, common_type
 from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError
 from streamsql.schema import Field, Schema
@@ -44,13 +44,18 @@ from .parsing import parse_expression, parse_one
 from .rules.push_filters import timed
 from .scope import Scope
 
+TableFunction = Callable[[Sequence[str]], TableDefinition]
+
 VIEW_DEPTH_MAX = 64
 """Views in views at most: deeper is a view that reads itself."""
 
 
 @dataclass(frozen=True)
 class BindContext:
-    """What binding reads: the catalog, the functions, the session's zone, WITH queries in sight."""
+    """What binding reads: the catalog, the functions, the session's zone, WITH queries in sight.
+
+    ``table_functions``: those of constant texts that yield a table, by name in capitals.
+    """
 
     catalog: CatalogManager
     functions: FunctionRegistry
@@ -61,6 +66,7 @@ class BindContext:
     depth: int = 0
     current: tuple[str, str] | None = None
     dynamic_options: bool = True
+    table_functions: Mapping[str, TableFunction] = field(default_factory=dict[str, TableFunction])
 
     def resolve(self, parts: Sequence[str]) -> ObjectPath:
         """The full path of a name, in the session's catalog and database or those of the view being read."""

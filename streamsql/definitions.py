@@ -22,6 +22,7 @@ VERSION = 1
 
 _SECRET = re.compile(r"password|secret|token|credential|jaas|private|access.?key", re.IGNORECASE)
 HIDDEN = "******"
+_IS_SET = re.compile(r"(EXECUTE\s+)?STATEMENT\s+SET\b", re.IGNORECASE)
 
 
 def definition(
@@ -60,7 +61,9 @@ def definition(
 
 def _as_one(inserts: Sequence[str]) -> str:
     texts = [text.strip().rstrip(";") for text in inserts]
-    if len(texts) == 1:
+    if len(texts) == 1 or all(
+        _IS_SET.match(text) for text in texts
+    ):  # each then has the text of the whole set
         return texts[0]
     return "EXECUTE STATEMENT SET BEGIN\n" + "".join(f"{text};\n" for text in texts) + "END"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import guarantees, job_options, python_functions, python_tables
+from . import job_options, python_functions, python_tables, savepoint_tables
 from .catalog.catalog import CatalogManager
 from .catalog.connectors import table_options
 from .catalog.objects import FunctionDefinition
@@ -24,6 +24,7 @@ from .ddl import execute as execute_ddl
 from .ddl_show import view_query
 from .definitions import definition
 from .errors import StreamSqlError, UnsupportedError, ValidationError
+from .explain import check_details, explain
 from .job_resumption import check_resumable
 from .job_statements import describe_job, show_jobs, stop_job
 from .jobs import Jobs
@@ -227,11 +228,13 @@ class TableEnvironment:
             self.functions,
             self.config.get("table.local-time-zone"),
             dynamic_options=bool(self.config.get("table.dynamic-table-options.enabled")),
+            table_functions=savepoint_tables.table_functions(TableEnvironment),
         )
 
-    def _build_options(
+    def build_options(
         self, *, bounded: bool = False, checkpoints: CheckpointSetup | None = None
     ) -> BuildOptions:
+        """What operators, sources and sinks are made with."""
         return job_options.build_options(
             self.config,
             bounded=bounded,
@@ -308,7 +311,7 @@ class TableEnvironment:
         job = self._jobs.submit(
             name,
             plan,
-            self._build_options(bounded=bounded, checkpoints=checkpoints),
+            self.build_options(bounded=bounded, checkpoints=checkpoints),
             queue,
             rows_max=job_options.step_rows_max(self.config),
             interval_ms=job_options.step_interval_ms(self.config),
@@ -324,7 +327,7 @@ class TableEnvironment:
         return all(is_bounded(s.table, s.options) for s in _scans(root))
 
     def _batch(self, root: l.LogicalNode) -> TableResult:
-        table = run_batch(pipeline.rewrite(root), self._build_options(bounded=True), self._now_ms)
+        table = run_batch(pipeline.rewrite(root), self.build_options(bounded=True), self._now_ms)
         return TableResult(root.schema, table=table)
 
     def keep_job_names(self, *, resume: bool) -> None:
@@ -356,7 +359,7 @@ class TableEnvironment:
         """Batch mode: the query is answered first, its rows then go to the sink."""
         assert isinstance(root, l.Sink)
         schema = root.input.schema
-        rows = run_batch(pipeline.rewrite(root.input), self._build_options(bounded=True), self._now_ms)
+        rows = run_batch(pipeline.rewrite(root.input), self.build_options(bounded=True), self._now_ms)
         path = ObjectPath("default_catalog", "default_database", f"*result_{next(_names)}*")
         table = python_tables.finite(path, schema, rows)
         return replace(root, input=l.Scan(schema, table, table_options(table)))
@@ -378,21 +381,9 @@ class TableEnvironment:
         self, statements: Sequence[stmt.Query | stmt.Insert], details: Sequence[str]
     ) -> str:
         """The text of EXPLAIN for parsed statements that run as one job."""
-        for detail in details:
-            if detail in ("PLAN_ADVICE", "ESTIMATED_COST"):
-                raise UnsupportedError(f"EXPLAIN {detail} is not supported: plans here carry no cost")
-            if detail not in ("CHANGELOG_MODE", "VERBOSE", "GUARANTEES"):
-                raise UnsupportedError(
-                    f"EXPLAIN {detail} is not supported",
-                    hint="EXPLAIN CHANGELOG_MODE, EXPLAIN VERBOSE or EXPLAIN GUARANTEES",
-                )
+        check_details(details)
         context = self.bind_context()
-        roots = [pipeline.bind_root(s, context) for s in statements]
-        options = job_options.physical_options(self.config)
-        text = pipeline.explain(roots, options, details)
-        if "GUARANTEES" in details:
-            text += f"\n== Guarantees ==\n{guarantees.text(pipeline.plan(roots, options), self.config)}\n"
-        return text
+        return explain([pipeline.bind_root(s, context) for s in statements], details, self.config)
 
     # -- jobs ------------------------------------------------------------------------------------------------------
     def jobs(self) -> list[Job]:
