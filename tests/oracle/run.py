@@ -119,8 +119,8 @@ def run_every_way(
     """Stream ``sql`` in every way and compare; returns the rows.
 
     ``plain``: the same question to DuckDB, written independently. ``setup``: statements before (views, SET).
-    ``crashes``: also as a job that dies and goes on. ``shuffles``: seeds of other orders of arrival within the watermark's bound. Without ``in_batch`` batch mode is left
-    out, for queries whose answer depends on time.
+    ``shuffles``: seeds of other orders of arrival within the watermark's bound. Without ``in_batch`` batch mode is left
+    out, for queries whose answer depends on time. ``crashes``: also as a job that dies and goes on.
     """
     inputs = [inputs] if isinstance(inputs, Input) else list(inputs)
     expected = _expected(sql, inputs, plain, setup, in_batch)
@@ -140,7 +140,7 @@ def run_every_way(
 
 
 def crashed(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> list[Row]:
-    """The final rows of an INSERT whose job dies at every point of a checkpoint and goes on from the last that holds."""
+    """The final rows of an INSERT whose job dies at every point of a checkpoint and goes on from the one that holds."""
     longest = max((t.rows.num_rows for t in inputs), default=0)
     schedule = CrashSchedule(first=zlib.crc32(sql.encode()) % len(POINTS))
     with session(inputs, setup=setup, step=max(1, longest // 8)) as env:
