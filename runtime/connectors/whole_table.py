@@ -17,6 +17,7 @@ from streamsql.changelog import ChangelogBatch
 from streamsql.errors import StreamSqlError
 
 from .base import Source, SourceBatch, SourceContext
+from .waiting import StoppedError
 
 RETRY_MS = 60_000
 """After a reading that failed the next one comes no later than this."""
@@ -24,16 +25,21 @@ _SPLIT = "table"
 
 
 class WholeTable(Source):
-    """See the module's text. ``open_source`` makes a reader of the table."""
+    """See the module's text. ``open_source`` makes a reader of the table; ``stopping``: whether the job is to end."""
 
     bounded = True
 
     def __init__(
-        self, context: SourceContext, reload: Reload | None, open_source: Callable[[SourceContext], Source]
+        self,
+        context: SourceContext,
+        reload: Reload | None,
+        open_source: Callable[[SourceContext], Source],
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._context = context
         self._reload = reload
         self._open = open_source
+        self._stopping = stopping
         self._ended = False
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -101,6 +107,8 @@ class WholeTable(Source):
         try:
             source.start()
             while not self._closed.is_set():
+                if self._stopping():
+                    raise StoppedError("stopped while a table was read")
                 ready.clear()
                 found = source.poll(self._context.batch_rows_max)
                 if found is None:

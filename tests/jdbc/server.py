@@ -70,7 +70,7 @@ class Server:
         """Raises PostgresUnavailableError where no server can run."""
         self._programs = programs()
         self._account = account()
-        self._folder = Path(tempfile.mkdtemp(prefix="streamsql-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="streamsql-postgres-", dir=_place(self._account)))
         if self._account is not None:
             shutil.chown(self._folder, self._account)
         self._data = self._folder / "data"
@@ -100,7 +100,17 @@ class Server:
         assert self._process is None, "the server runs already"
         if not self._data.exists():
             made = self._popen(
-                "initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"
+                "initdb",
+                "-D",
+                str(self._data),
+                "-U",
+                USER,
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
             )
             assert made.wait(START_TIMEOUT_S) == 0, self._log()
             with (self._data / "postgresql.conf").open("a") as settings:
@@ -173,6 +183,11 @@ class Server:
 
     def _log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")[-3000:]
+
+
+def _place(account: str | None) -> str | None:
+    """Where its folder is made; another account may not see into ours."""
+    return None if account is None else "/tmp"
 
 
 def _quit_when_we_die(pid: int) -> subprocess.Popen[bytes]:

@@ -29,7 +29,7 @@ def test_every_type_there_and_back(postgres: Server) -> None:
         assert rows(env, "SELECT * FROM t") == rows(env, "SELECT * FROM s")
     odd = {
         i
-        for i, (kind, declared, *_) in enumerate(EVERY)
+        for i, (_, declared, *_) in enumerate(EVERY)
         if declared.startswith(("DECIMAL", "TIME", "ARRAY<DEC"))
     }
     same = " AND ".join(f"t.c{i} IS NOT DISTINCT FROM s.c{i}" for i in range(len(EVERY)) if i not in odd and
