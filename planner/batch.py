@@ -14,6 +14,7 @@ from streamsql.errors import UnsupportedError
 from streamsql.schema import Schema
 
 from . import logical as l
+from .batch_history import temporal_join_sql
 from .compile import compile_aggregate, compile_expr
 from .convert.calc import check_watermark
 from .expressions import AggregateCall, Expr, SortKey
@@ -28,10 +29,14 @@ Windows = Callable[[l.WindowTable, str, list[str]], str]
 
 @dataclass
 class BatchQuery:
-    """``sql`` over relations ``scan0 …`` and ``matches``; ``scans[n]`` is the node whose rows relation n holds."""
+    """``sql`` over relations ``scan0 …`` and ``matches``; ``scans[n]`` is the node whose rows relation n holds.
+
+    ``histories[n]``: the node whose changes ``history{n}`` holds, with ``w`` and ``o``, as they arrived.
+    """
 
     sql: str = ""
     scans: list[l.Scan] = field(default_factory=list[l.Scan])
+    histories: list[l.Scan] = field(default_factory=list[l.Scan])
     matches: list[MatchedRows] = field(default_factory=list["MatchedRows"])
 
 
@@ -52,7 +57,7 @@ def to_batch(root: l.LogicalNode, context: CompileContext, windows: Windows) -> 
 
     ``windows`` gives the SQL of a TUMBLE, HOP or CUMULATE (node, source, passed-through columns).
     """
-    writer = _Writer(replace(context, watermark_sql="NULL::BIGINT"), windows)
+    writer = Writer(replace(context, watermark_sql="NULL::BIGINT"), windows)
     sql = writer.node(root)
     order = _order_of(root)
     items = ", ".join(f"c{i}" for i in range(len(root.schema)))
@@ -68,7 +73,9 @@ def _order_of(root: l.LogicalNode) -> str:
     return " ORDER BY o" if isinstance(node, l.Sort) else ""
 
 
-class _Writer:
+class Writer:
+    """Writes the query of a plan, node by node."""
+
     def __init__(self, context: CompileContext, windows: Windows) -> None:
         self.context = context
         self.windows = windows
@@ -90,6 +97,14 @@ class _Writer:
             self.names[digest] = f"scan{len(self.query.scans)}"
             self.query.scans.append(node)
         return f"SELECT * FROM {self.names[digest]}"
+
+    def changes_of(self, node: l.Scan) -> str:
+        """The relation of all changes of a table."""
+        digest = f"history of {node.digest()}"
+        if digest not in self.names:
+            self.names[digest] = f"history{len(self.query.histories)}"
+            self.query.histories.append(node)
+        return self.names[digest]
 
     def _values(self, node: l.Values) -> str:
         rows: list[str] = []
@@ -232,14 +247,14 @@ class _Writer:
 
     def _tochangelog(self, node: ToChangelog) -> str:
         raise UnsupportedError(
-            "TO_CHANGELOG is not supported in batch mode, which has no changes",
+            "TO_CHANGELOG is not supported in batch mode, as in Flink: a table has no changes there",
             hint="SET 'execution.runtime-mode' = 'STREAMING'",
             position=node.position,
         )
 
     def _fromchangelog(self, node: FromChangelog) -> str:
         raise UnsupportedError(
-            "FROM_CHANGELOG is not supported in batch mode",
+            "FROM_CHANGELOG is not supported in batch mode, as in Flink: a table has no changes there",
             hint="SET 'execution.runtime-mode' = 'STREAMING'",
             position=node.position,
         )
@@ -256,13 +271,7 @@ class _Writer:
         return f"SELECT *, 0::BIGINT AS o FROM ({left} {keyword} {right})"
 
     def _temporaljoin(self, node: TemporalJoin) -> str:
-        if node.event_time:
-            raise UnsupportedError(
-                f"FOR SYSTEM_TIME AS OF an event time (table {node.table}) is not supported in batch mode, "
-                "which reads a table as it is, not its history",
-                hint="run it in streaming mode",
-            )
-        return self._join(node)
+        return temporal_join_sql(node, self) if node.event_time else self._join(node)
 
     def _join(self, node: l.Join) -> str:
         left, right = len(node.left.schema), len(node.right.schema)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .binder import QueryBinder
 
 ARGUMENTS = {
-    "TO_CHANGELOG": ("INPUT", "OP", "OP_MAPPING"),
+    "TO_CHANGELOG": ("INPUT", "OP", "OP_MAPPING", "PRODUCES_FULL_DELETES"),
     "FROM_CHANGELOG": ("INPUT", "OP", "OP_MAPPING", "ERROR_HANDLING"),
 }
 
@@ -45,7 +45,8 @@ def bind_changelog(binder: QueryBinder, call: exp.Anonymous, name: str) -> Logic
                 f"TO_CHANGELOG adds a column '{op}', and the table has one",
                 "name it: op => DESCRIPTOR(…)",
             )
-        return ToChangelog(untimed(Schema(tuple(fields))), source, codes, partition, position=position)
+        full = _full_deletes(binder, arguments.get("PRODUCES_FULL_DELETES"))
+        return ToChangelog(untimed(Schema(tuple(fields))), source, codes, partition, full, position=position)
     if op not in source.schema.names or not source.schema[source.schema.index(op)].type.is_string:
         raise binder.error(
             arguments.get("OP", call),
@@ -123,6 +124,14 @@ def _op(binder: QueryBinder, argument: exp.Expr | None) -> str:
     if not isinstance(argument, Descriptor) or len(argument.expressions) != 1:
         raise binder.error(argument, "the column of the operation must be given as DESCRIPTOR(column)")
     return str(argument.expressions[0].name)
+
+
+def _full_deletes(binder: QueryBinder, argument: exp.Expr | None) -> bool:
+    if argument is None:
+        return True
+    if not isinstance(argument, exp.Boolean):
+        raise binder.error(argument, "produces_full_deletes is TRUE or FALSE")
+    return bool(argument.this)
 
 
 def _skips(binder: QueryBinder, argument: exp.Expr | None) -> bool:

@@ -37,8 +37,14 @@ class _Converted(LogicalNode):
 class ToChangelog(_Converted):
     """Each change of the input as a row: the columns ``partition``, its code, the other columns.
 
-    Changes of a kind that has no code are left out.
+    Changes of a kind that has no code are left out. Without ``full_deletes`` upserts are taken as they come, without
+    state: each is an UPDATE_AFTER, and a deletion has what the source gave it.
     """
+
+    full_deletes: bool = True
+
+    def fields(self) -> list[tuple[str, str]]:
+        return super().fields() if self.full_deletes else [*super().fields(), ("fullDeletes", "false")]
 
     def describe(self) -> str:
         return f"ToChangelog({', '.join(f'{k}=[{v}]' for k, v in self.fields())})"

@@ -43,6 +43,7 @@ def run_batch(root: l.LogicalNode, options: BuildOptions, now_ms: Callable[[], i
         options.register_functions(engine)
         engine.set_now(now_ms())
         tables = {f"scan{i}": _read(scan, options, now_ms, engine) for i, scan in enumerate(query.scans)}
+        tables |= {f"history{i}": _changes(scan, options, now_ms) for i, scan in enumerate(query.histories)}
         for matched in query.matches:
             rows = engine.query(matched.sql, tables)
             tables[matched.name] = _numbered(match_rows(matched.node, rows, engine, compiler, now_ms()))
@@ -64,6 +65,18 @@ def _read(scan: l.Scan, options: BuildOptions, now_ms: Callable[[], int], engine
         if scan.options.source_mode is not ChangelogMode.INSERT_ONLY:
             rows = _applied(rows, changes.weight_array(), scan, engine)
     return _numbered(rows)
+
+
+def _changes(scan: l.Scan, options: BuildOptions, now_ms: Callable[[], int]) -> pa.Table:
+    """All changes of a table, with their weights ``w`` and ``o``, their order of arrival."""
+    changes = ChangelogBatch.concat(_drain(scan, options, now_ms))
+    schema = internal_schema(scan.schema)
+    if changes is None:
+        rows, weights = pa.Table.from_batches([], schema), np.zeros(0, np.int64)
+    else:
+        rows = pa.Table.from_batches([changes.rows.rename_columns(schema.names)]).cast(schema)
+        weights = changes.weight_array()
+    return _numbered(rows.append_column("w", pa.array(weights)))
 
 
 def _numbered(rows: pa.Table) -> pa.Table:

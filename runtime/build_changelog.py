@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamsql.changelog import ChangelogMode
 from streamsql.planner import physical as p
 
 from .build_calc import Fusion
@@ -15,7 +16,13 @@ def to_changelog(node: p.ToChangelog, _: Fusion) -> ToChangelog:
     columns = (*partition, None, *(i for i in range(width) if i not in partition))
     codes = {kind: code for code, kind in node.logical.codes}
     return ToChangelog(
-        ToChangelogConfig(columns, codes, node.inputs[0].upsert_key, internal_schema(node.schema))
+        ToChangelogConfig(
+            columns,
+            codes,
+            node.inputs[0].upsert_key,
+            internal_schema(node.schema),
+            upserts=node.inputs[0].mode is ChangelogMode.UPSERT,
+        )
     )
 
 

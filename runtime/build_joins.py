@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from streamsql.changelog import ChangelogMode
 from streamsql.planner import physical as p
 from streamsql.planner.compile import compile_expr
@@ -104,7 +106,8 @@ def temporal_join(node: p.TemporalJoin, fusion: Fusion) -> TemporalJoin | Latest
         TemporalJoinConfig(
             kind=node.kind,
             left=schemas[0],
-            right=schemas[1],
+            right=pa.schema(list(schemas[1])[: len(right.schema) - node.marked]),
+            marked=node.marked,
             left_keys=tuple(pairs[k] for k in right.upsert_key),
             right_keys=right.upsert_key,
             left_time=node.time,

@@ -231,6 +231,22 @@ def _through_views(base: l.LogicalNode, exprs: tuple[Expr, ...], condition: Expr
     return base, exprs, condition
 
 
+def keeps_last(node: l.LogicalNode) -> tuple[l.Over, tuple[Expr, ...], Expr | None] | None:
+    """The ROW_NUMBER of a view that keeps the last row by event time of each key of rows that are only inserted, its
+    projection and what else it asks; None for anything else.
+    """
+    found = _recognise(*_through_views(*merge(node)))
+    if found is None or found.range != RankRange(1, 1):
+        return None
+    call = found.over.calls[0]
+    if call.call.function.name != "ROW_NUMBER" or not call.partition or len(call.order) != 1:
+        return None
+    key, schema = call.order[0], found.over.input.schema
+    by_time = isinstance(key.expr, InputRef) and schema[key.expr.index].time == ROWTIME and key.descending
+    plain = all(isinstance(e, InputRef) for e in call.partition)
+    return (found.over, found.exprs, found.rest) if by_time and plain else None
+
+
 def _recognise(base: l.LogicalNode, exprs: tuple[Expr, ...], condition: Expr | None) -> _TopN | None:
     if not isinstance(base, l.Over) or len(base.calls) != 1 or condition is None:
         return None

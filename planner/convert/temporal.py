@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from streamsql.changelog import ChangelogMode
 from streamsql.errors import UnsupportedError, ValidationError
-from streamsql.schema import ROWTIME
+from streamsql.schema import ROWTIME, Field, Schema
 
 from .. import physical as p
-from ..join_conditions import split_condition
+from ..expressions import Expr, InputRef
+from ..join_conditions import call, split_condition
 from ..logical_joins import TemporalJoin
 from .converter import Converter, refuse_ttl
 from .joins import columns_of, forwarding, kept_columns, upsert_key, with_keys
@@ -50,8 +51,8 @@ def _event_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
             f"{node.table} is no versioned table: it has no event time (or several)",
             hint="declare a WATERMARK in it, or use a processing-time attribute for its present rows",
         )
-    right = history(c.convert(node.right), node.table, c)
-    made = _made(node, c.convert(node.left), right, version)
+    right, marked = history(c.convert(node.right), node.table, c)
+    made = replace(_made(node, c.convert(node.left), right, version), marked=marked)
     if right.upsert_key is None:
         if declared := _declared_key(right):
             raise _incomplete(node.table, declared)
@@ -103,11 +104,12 @@ def _made(
     return replace(made, upsert_key=left.upsert_key if one else upsert_key(made))
 
 
-def history(node: p.PhysicalNode, table: str, c: Converter) -> p.PhysicalNode:
+def history(node: p.PhysicalNode, table: str, c: Converter) -> tuple[p.PhysicalNode, bool]:
     """The versions of the right side: a view that keeps the last row a key is read below the keeping.
 
     There every row is a version; the view's changelog shows only what is left of a step. For the same reason upserts
-    are read by a scan of their own, which no other reader wants normalised.
+    are read by a scan of their own, which no other reader wants normalised. A version that a filter leaves out still
+    ends the one before: where there is a filter, a last column is added that is TRUE for such versions.
     """
     if isinstance(node, p.Deduplicate) and node.keep_last and not node.proctime:
         below = node.inputs[0]
@@ -117,18 +119,27 @@ def history(node: p.PhysicalNode, table: str, c: Converter) -> p.PhysicalNode:
             )
         columns = tuple(range(len(node.schema)))
         made = forwarding(below, node.schema, columns)
-        return replace(made, upsert_key=node.key)
+        return replace(made, upsert_key=node.key), False
     if isinstance(node, p.Calc):
-        if node.condition is not None:
-            raise UnsupportedError(
-                f"{table} is filtered, and so is no versioned table: a version left out would bring back the one "
-                f"before ({node.condition.text()})",
-                hint="put the condition into ON",
-            )
-        below = history(node.inputs[0], table, c)
-        return replace(node, inputs=(below,), mode=below.mode, views=())
+        return _marked(node, *history(node.inputs[0], table, c))
     if isinstance(node, p.WatermarkAssigner):
-        return replace(node, inputs=(history(node.inputs[0], table, c),))
+        below, marked = history(node.inputs[0], table, c)
+        schema = Schema((*node.schema, below.schema.fields[-1])) if marked else node.schema
+        return replace(node, schema=schema, inputs=(below,)), marked
     if isinstance(node, p.TableSourceScan) and node.mode is ChangelogMode.UPSERT:
-        return c.once(f"history of scan {id(node)}", lambda: replace(node))
-    return node
+        return c.once(f"history of scan {id(node)}", lambda: replace(node)), False
+    return node, False
+
+
+def _marked(node: p.Calc, below: p.PhysicalNode, marked: bool) -> tuple[p.PhysicalNode, bool]:
+    """The projection of a history, in which a filter only marks what it leaves out."""
+    made = replace(node, inputs=(below,), mode=below.mode, views=(), condition=None)
+    last = len(below.schema) - 1
+    parts: list[Expr] = [InputRef(last, below.schema[last].name, below.schema[last].type)] if marked else []
+    if node.condition is not None:
+        parts.append(call("NOT", call("IS TRUE", node.condition)))
+    if not parts:
+        return made, False
+    mark = parts[0] if len(parts) == 1 else call("OR", *parts)
+    schema = Schema((*node.schema, Field("$ends", mark.type)))
+    return replace(made, schema=schema, exprs=(*node.exprs, mark)), True

@@ -9,7 +9,8 @@ from streamsql.changelog import ChangelogMode
 from ..logical_changelog import FromChangelog as LogicalFrom
 from ..logical_changelog import ToChangelog as LogicalTo
 from .base import PhysicalNode
-from .sources import ChangelogNormalize
+from .calc import Calc
+from .sources import ChangelogNormalize, TableSourceScan, WatermarkAssigner
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -22,6 +23,9 @@ class ToChangelog(PhysicalNode):
 
     def fields(self) -> list[tuple[str, str]]:
         return self.logical.fields()
+
+    def needs_before(self, child: PhysicalNode, wanted: bool) -> bool:
+        return self.logical.full_deletes or not _reads_upserts(child)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,3 +50,10 @@ class FromChangelog(PhysicalNode):
             upsert_key=self.upsert_key,
             key=self.upsert_key,
         )
+
+
+def _reads_upserts(node: PhysicalNode) -> bool:
+    """Whether the rows are those of an upsert source, at most projected and filtered."""
+    while isinstance(node, Calc | WatermarkAssigner):
+        node = node.inputs[0]
+    return isinstance(node, TableSourceScan) and node.mode is ChangelogMode.UPSERT

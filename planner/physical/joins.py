@@ -115,13 +115,18 @@ class TemporalJoin(JoinNode):
     """Each left row with the right side as it was at its time, or as it is.
 
     ``version``: the right column that says since when a row holds; None for what is there when the left row comes.
-    ``time``: the left column of the time.
+    ``time``: the left column of the time. ``marked``: a last right column, which does not come out, is TRUE for
+    versions that only end the one before.
     """
 
     time: int | None
     version: int | None
+    marked: bool = False
 
     name = "TemporalJoin"
+
+    def joined_names(self) -> list[str]:
+        return super().joined_names()[: len(self.schema)]
 
     def fields(self) -> list[tuple[str, str]]:
         time = "PROCTIME()" if self.time is None else self.inputs[0].schema[self.time].name

@@ -29,12 +29,16 @@ WEIGHTS = {"INSERT": 1, "UPDATE_BEFORE": -1, "UPDATE_AFTER": 1, "DELETE": -1}
 
 @dataclass(frozen=True)
 class ToChangelogConfig:
-    """``columns``: the input's columns in the order of the output, None for the code. ``codes`` by kind."""
+    """``columns``: the input's columns in the order of the output, None for the code. ``codes`` by kind.
+
+    ``upserts``: the input does not tell insertions from updates.
+    """
 
     columns: tuple[int | None, ...]
     codes: Mapping[str, str]
     upsert_key: tuple[int, ...] | None
     output: pa.Schema
+    upserts: bool = False
 
 
 class ToChangelog(Operator):
@@ -48,7 +52,9 @@ class ToChangelog(Operator):
         batch = None if inputs[0] is None else without_equal_updates(inputs[0])
         if batch is None or batch.num_rows == 0:
             return None
-        order, kinds = row_kinds(batch, self.config.upsert_key)
+        order, kinds = row_kinds(batch, self.config.upsert_key, upsert=self.config.upserts)
+        if self.config.upserts:
+            kinds[kinds == RowKind.INSERT.value] = RowKind.UPDATE_AFTER.value
         codes = self._codes.take(pa.array(kinds))
         kept = np.flatnonzero(numpy(codes.is_valid(), np.bool_))
         if not len(kept):

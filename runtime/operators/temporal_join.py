@@ -36,12 +36,19 @@ from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepT
 from .interval_join import millis
 from .join_pairs import Residual, ResidualConfig, padded, side_by_side, taken
 
+HOLDS, DELETED, ENDS = 0, 1, 2
+"""What a row of a history is: a version, a deletion, a version that holds nothing but ends the one before."""
+
+_END = pa.field("end", pa.int8())
+_MARK = pa.field("mark", pa.bool_())
+
 
 @dataclass(frozen=True)
 class TemporalJoinConfig:
     """``left_keys``: the columns equal to ``right_keys``, which are the right side's key.
 
     ``tombstones``: deletions of the right side hold from their own time on; else they name the version they delete.
+    ``marked``: right rows have one more column than ``right``, TRUE for versions that only end the one before.
     """
 
     kind: str
@@ -55,6 +62,7 @@ class TemporalJoinConfig:
     residual: ResidualConfig | None
     tombstones: bool
     weighted: bool
+    marked: bool = False
 
 
 class TemporalJoin(Operator):
@@ -75,7 +83,8 @@ class TemporalJoin(Operator):
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         c = self.config
         before, after = time.watermark_before, time.watermark
-        right = self._timed(inputs[1], c.right, c.right_time)
+        arriving = c.right.append(_MARK) if c.marked else c.right
+        right = self._timed(inputs[1], arriving, c.right_time)
         if right is not None:
             self._versions.add(right, before, tombstones=c.tombstones)
         left = self._timed(inputs[0], c.left, c.left_time)
@@ -138,28 +147,32 @@ class Versions:
         self._schema = schema
         self._keys = keys
         self._time = time
-        marked = schema.append(pa.field("deleted", pa.bool_()))
+        marked = schema.append(_END)
         self._newer = ctx.state("versions", RunStore(marked, keys, timed=True))
         self._index = ctx.state("keys", KeyIndex([schema.field(k).type for k in keys]))
         self._held = [ctx.state(f"c{i}", SlotColumn(f.type)) for i, f in enumerate(schema)]
 
     def add(self, batch: ChangelogBatch, before: int, *, tombstones: bool) -> None:
-        """Takes in rows in order of arrival; those at or before the watermark replace what held."""
+        """Takes in rows in order of arrival; those at or before the watermark replace what held.
+
+        A column more than the schema's marks versions that only end the one before.
+        """
         deleted = batch.weight_array() < 0
-        rows = batch.rows
+        rows, ends = batch.rows, np.where(deleted, DELETED, HOLDS).astype(np.int8)
+        if rows.num_columns > len(self._schema):
+            mark = numpy(rows.column(rows.num_columns - 1), np.bool_)
+            rows = pa.RecordBatch.from_arrays(rows.columns[:-1], schema=self._schema)
+            ends[mark & ~deleted] = ENDS
         if not tombstones and (deleted.any() or self._newer.row_count):
             keep = self._without_updates(rows, deleted)
-            rows, deleted = taken(rows, keep), deleted[keep]
+            rows, ends = taken(rows, keep), ends[keep]
         times = millis(rows.column(self._time))
         late = times <= before
         if late.any():
             at = np.flatnonzero(late)
-            self._hold(taken(rows, at), deleted[at])
+            self._hold(taken(rows, at), ends[at] != HOLDS)
         hashes = hash_columns([rows.column(k) for k in self._keys], rows.num_rows)
-        self._newer.append(hashes, self._marked(rows, deleted), times=times)
-
-    def _marked(self, rows: pa.RecordBatch, deleted: Bools) -> pa.RecordBatch:
-        return rows.append_column(pa.field("deleted", pa.bool_()), pa.array(deleted))
+        self._newer.append(hashes, rows.append_column(_END, pa.array(ends)), times=times)
 
     def _without_updates(self, rows: pa.RecordBatch, deleted: Bools) -> I64:
         """The rows but for deletions that an insertion of the key follows; such ones of earlier steps are undone."""
@@ -173,7 +186,7 @@ class Versions:
             at = pa.array(once)
             hashes = hash_columns(keys, rows.num_rows)[once]
             found = self._newer.probe(hashes, [k.take(at) for k in keys], consolidate=True)
-            ended = np.flatnonzero(numpy(found.rows.column(found.rows.num_columns - 1), np.bool_))
+            ended = np.flatnonzero(numpy(found.rows.column(found.rows.num_columns - 1), np.int8) == DELETED)
             if len(ended):
                 undone = taken(found.rows, ended)
                 times = millis(undone.column(self._time))
@@ -186,7 +199,7 @@ class Versions:
         are then folded."""
         newer = self._newer.take_until(min(watermark, MAX_WATERMARK - 1))
         rows = pa.RecordBatch.from_arrays(newer.rows.columns[:-1], schema=self._schema)
-        ended = numpy(newer.rows.column(newer.rows.num_columns - 1), np.bool_)
+        ended = numpy(newer.rows.column(newer.rows.num_columns - 1), np.int8) != HOLDS
         base = self._base(keys, len(times))
         both = pa.concat_batches([base, rows])
         gone = np.concatenate([np.zeros(base.num_rows, np.bool_), ended])

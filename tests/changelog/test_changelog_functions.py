@@ -44,6 +44,27 @@ def test_codes_and_the_place_of_the_key() -> None:
         """)
 
 
+def test_deletions_as_the_source_gives_them() -> None:
+    """Without full deletions an upsert source needs no state: nobody tells an insertion from an update."""
+    sql = "SELECT * FROM TO_CHANGELOG(input => TABLE t, produces_full_deletes => {})"
+    for full, expected in (
+        ("TRUE", "+I INSERT a 1\n+I UPDATE_BEFORE a 1\n+I UPDATE_AFTER a 2\n+I DELETE a 2"),
+        ("FALSE", "+I UPDATE_AFTER a 1\n+I UPDATE_AFTER a 2\n+I DELETE a null"),
+    ):
+        with harness(sql.format(full), {"t": UPSERTS}) as h:
+            h.push("+I a 1")
+            h.push("+U a 2")
+            h.push("-D a null")
+            assert h.take() == rows(expected)
+            assert ("ChangelogNormalize" in {n.name for n in h.plan.nodes()}) == (full == "TRUE")
+    with harness(
+        f"SELECT * FROM TO_CHANGELOG(input => {COUNTS}, produces_full_deletes => FALSE)", {"t": UPSERTS}
+    ) as h:
+        h.push("+I a 1")
+        h.push("-D a 1")
+        assert h.take() == rows("+I INSERT a 1\n+I DELETE a 1")
+
+
 def test_rows_as_a_table() -> None:
     sql = "SELECT k, COUNT(*) AS n, SUM(v) AS s FROM FROM_CHANGELOG(TABLE t, DESCRIPTOR(op)) GROUP BY k"
     with harness(sql, {"t": CODED}) as h:
@@ -97,7 +118,8 @@ def test_a_code_nobody_named() -> None:
     [
         ("SELECT * FROM TO_CHANGELOG()", "needs a table"),
         ("SELECT * FROM TO_CHANGELOG(input => TABLE t, op => DESCRIPTOR(k))", "adds a column 'k'"),
-        ("SELECT * FROM TO_CHANGELOG(input => TABLE t, produces_full_deletes => true)", "is not supported"),
+        ("SELECT * FROM TO_CHANGELOG(input => TABLE t, full_deletes => true)", "is not supported"),
+        ("SELECT * FROM TO_CHANGELOG(input => TABLE t, produces_full_deletes => 'no')", "TRUE or FALSE"),
         ("SELECT * FROM TO_CHANGELOG(TABLE t, DESCRIPTOR(o), MAP['UPSERT', 'x'])", "is none of INSERT"),
         ("SELECT * FROM TO_CHANGELOG(TABLE t, DESCRIPTOR(o), MAP['INSERT', 'x', 'INSERT', 'y'])", "twice"),
         ("SELECT * FROM FROM_CHANGELOG((SELECT k AS op FROM t))", "no column besides 'op'"),

@@ -8,8 +8,7 @@ QUERIES: dict[str, str] = {
 }
 """The final table differs."""
 
-_HISTORY = "batch mode reads a table as it is, not its history"
-REFUSED_IN_BATCH: dict[str, str] = {"temporal join": _HISTORY, "temporal left join": _HISTORY}
+REFUSED_IN_BATCH: dict[str, str] = {}
 """Refused by name in batch mode."""
 
 _EQUAL = "rows that go and come again unchanged are not shown"
