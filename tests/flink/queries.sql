@@ -184,3 +184,29 @@ SELECT * FROM ticks MATCH_RECOGNIZE (PARTITION BY symbol ORDER BY tick MEASURES 
 SELECT * FROM ticks MATCH_RECOGNIZE (PARTITION BY symbol ORDER BY tick MEASURES S.tick AS s, LAST(D.price) AS bottom, LAST(U.price) AS top ONE ROW PER MATCH AFTER MATCH SKIP TO LAST U PATTERN (S D+ U) DEFINE D AS (LAST(D.price, 1) IS NULL AND D.price < S.price) OR D.price < LAST(D.price, 1), U AS U.price > LAST(D.price, 1)) AS m;
 -- match recognize next row
 SELECT * FROM ticks MATCH_RECOGNIZE (PARTITION BY symbol ORDER BY tick MEASURES A.price AS a, C.price AS c ONE ROW PER MATCH AFTER MATCH SKIP TO NEXT ROW PATTERN (A B{1,2}? C) DEFINE B AS B.price < A.price, C AS C.price > A.price) AS m;
+-- scalar subquery by a comparison
+SELECT id, qty FROM orders AS o WHERE qty >= (SELECT AVG(b.qty) FROM orders AS b WHERE b.id < o.id);
+-- count by a comparison
+SELECT id, (SELECT COUNT(*) FROM payments AS p WHERE p.order_id < o.id) AS n FROM orders AS o;
+-- exists by a comparison as a column
+SELECT id, EXISTS (SELECT 1 FROM payments AS p WHERE p.order_id > o.id) AS e FROM orders AS o;
+-- subquery two levels up
+SELECT name FROM customers AS c WHERE EXISTS (SELECT 1 FROM orders AS o WHERE o.cust = c.name AND EXISTS (SELECT 1 FROM payments AS p WHERE p.order_id = o.id AND p.order_id > c.tier));
+-- subquery in group by
+SELECT (SELECT MAX(c.tier) FROM customers AS c WHERE c.name = o.cust) AS tier, COUNT(*) AS n FROM orders AS o GROUP BY (SELECT MAX(c.tier) FROM customers AS c WHERE c.name = o.cust);
+-- subquery in having
+SELECT cust, SUM(qty) AS s FROM orders GROUP BY cust HAVING SUM(qty) > (SELECT MIN(tier) FROM customers);
+-- subquery in order by
+SELECT id FROM orders ORDER BY qty - (SELECT MIN(tier) FROM customers), id LIMIT 3;
+-- subquery in case
+SELECT id, CASE WHEN cust IN (SELECT name FROM customers) THEN 'known' ELSE 'unknown' END AS k FROM orders;
+-- subquery in on of a left join
+SELECT o.id, c.city FROM orders AS o LEFT JOIN customers AS c ON o.cust = c.name AND c.tier > (SELECT MIN(tier) FROM customers);
+-- rows in
+SELECT pay FROM payments WHERE (order_id, paid) IN (SELECT id, amount FROM orders);
+-- more than any
+SELECT id, qty > ANY (SELECT tier FROM customers WHERE tier IS NOT NULL) AS a FROM orders;
+-- at least all
+SELECT id FROM orders WHERE qty >= ALL (SELECT tier FROM customers WHERE tier IS NOT NULL);
+-- some
+SELECT id FROM orders WHERE qty = SOME (SELECT tier FROM customers);
