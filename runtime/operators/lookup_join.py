@@ -228,6 +228,9 @@ class LookupJoin(Operator):
         elif alone is not None:
             self.ctx.metrics.num_null_key_dropped += alone.num_rows
         while self._parked.row_count and (time.watermark == MAX_WATERMARK or self._full):
+            if self._wait.stopping() and not self._full:
+                out += self._looked_again(MAX_WATERMARK, last=True)  # a job that is drained waits for nothing
+                break
             due = self._next_due() or now  # nothing else comes, or fits, beside which it could wait
             self._wait.wait_ms(max(0, due - now))
             now = max(now, due)
@@ -238,14 +241,21 @@ class LookupJoin(Operator):
     def _full(self) -> bool:
         return self._away_until is not None and self._parked.row_count > WAITING_MAX
 
-    def _looked_up(self, left: Changes, tries: I64, held: I64, now_ms: int) -> list[pa.RecordBatch]:
-        """The joined rows of those that need not wait. ``tries``: how often each was looked up before."""
+    def _looked_up(
+        self, left: Changes, tries: I64, held: I64, now_ms: int, *, last: bool = False
+    ) -> list[pa.RecordBatch]:
+        """The joined rows of those that need not wait; with ``last`` none does.
+
+        ``tries``: how often each was looked up before.
+        """
         if self._away_until is not None and now_ms < self._away_until:
             self._park(left, np.arange(len(left)), tries, held, self._away_until)
             return []
         try:
             store = self.holder.store(left, now_ms, again=bool(tries[0]))
         except AwayError as e:
+            if last:
+                raise
             self._away_until = now_ms + e.wait_ms
             self._park(left, np.arange(len(left)), tries, held, self._away_until)
             return []
@@ -253,7 +263,7 @@ class LookupJoin(Operator):
         pairs = candidates(left, store, consolidate=True)
         retry = self.config.retry
         parked = np.zeros(len(left), np.bool_)
-        if retry is not None:
+        if retry is not None and not last:
             parked = tries < retry.attempts
             parked[pairs.delta] = False
             self._park(left, np.flatnonzero(parked), tries + 1, held, now_ms + retry.delay_ms)
@@ -283,7 +293,7 @@ class LookupJoin(Operator):
             rows = pa.RecordBatch.from_arrays(columns, schema=self._parked.schema)
             self._parked.append(np.zeros(len(at), np.uint64), rows)
 
-    def _looked_again(self, now_ms: int) -> list[pa.RecordBatch]:
+    def _looked_again(self, now_ms: int, *, last: bool = False) -> list[pa.RecordBatch]:
         """The joined rows of those that were to wait until now, in order of arrival."""
         due = self._next_due()
         if due is None or due > now_ms:
@@ -303,7 +313,7 @@ class LookupJoin(Operator):
             left, _ = self.config.left.changes(ChangelogBatch(own))
             if left is not None:
                 tried, held = (numpy(ready.column(n), np.int64) for n in (_TRIES, _HELD))
-                out += self._looked_up(left, tried, held, now_ms)
+                out += self._looked_up(left, tried, held, now_ms, last=last)
         return out
 
     def _next_due(self) -> int | None:

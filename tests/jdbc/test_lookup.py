@@ -103,6 +103,39 @@ def test_keys_of_several_columns_and_types(postgres: Server) -> None:
             assert sorted(rows(env, sql)) == sorted(wanted), on
 
 
+@pytest.mark.parametrize(
+    ("kind", "declared", "values"),
+    [
+        ("boolean", "BOOLEAN", ["true", "false"]),
+        ("smallint", "TINYINT", ["-128", "127"]),
+        ("bigint", "BIGINT", ["9223372036854775807", "0"]),
+        ("real", "FLOAT", ["0.1", "-1e30"]),
+        ("double precision", "DOUBLE", ["0.1", "1e300"]),
+        ("numeric", "DECIMAL(20, 4)", ["12.5", "-0.0001"]),
+        ("date", "DATE", ["'2024-02-29'", "'0001-01-01'"]),
+        ("time", "TIME(6)", ["'23:59:59.000001'", "'00:00:00'"]),
+        ("timestamp", "TIMESTAMP(6)", ["'2024-02-29 10:00:00.000001'", "'1969-12-31 23:59:59'"]),
+        ("timestamptz", "TIMESTAMP_LTZ(3)", ["'2024-02-29 10:00:00.123+00'", "'1969-12-31 23:59:59+00'"]),
+        ("bytea", "BYTES", [r"'\x00ff'", r"'\x'"]),
+        ("char(4)", "CHAR(4)", ["'ab'", "'abcd'"]),
+        ("text", "STRING", ["''", "'NULL'"]),
+        (
+            "uuid",
+            "STRING",
+            ["'6ecd8c99-4036-403d-bf84-cf8400f67836'", "'00000000-0000-0000-0000-000000000000'"],
+        ),
+    ],
+)
+def test_keys_of_every_type(postgres: Server, kind: str, declared: str, values: list[str]) -> None:
+    table = postgres.table(f"k {kind}, n int", f"({values[0]}, 1)", f"({values[1]}, 2)", "(NULL, 3)")
+    left = postgres.table(f"k {kind}, m int", f"({values[1]}, 20)", f"({values[0]}, 10)", "(NULL, 30)")
+    with TableEnvironment() as env:
+        declare(env, postgres, "o", f"k {declared}, m INT", left)
+        declare(env, postgres, "d", f"k {declared}, n INT", table)
+        sql = "SELECT o.m, d.n FROM o LEFT JOIN d FOR SYSTEM_TIME AS OF PROCTIME() ON o.k = d.k"
+        assert sorted(rows(env, sql), key=str) == [(10, 1), (20, 2), (30, None)]
+
+
 def test_views_and_time_attributes(postgres: Server) -> None:
     with TableEnvironment() as env:
         source_table(env, "CREATE TABLE o (n INT, k INT, pt AS PROCTIME())", ORDERS, step_rows=2)
@@ -340,6 +373,16 @@ def test_at_the_end_rows_that_wait_are_waited_for(postgres: Server) -> None:
             _items(env, postgres)
             sql = JOIN.format(kind, "PROCTIME()", "o.k = i.id").replace("SELECT", f"SELECT {hint}", 1)
             assert [row[1:] for row in rows(env, sql)] == wanted
+
+
+def test_a_drained_job_looks_a_last_time(postgres: Server) -> None:
+    with Running(postgres, hint=RETRY) as job:
+        assert job.send(9, 8) == []
+        postgres.sql(f"INSERT INTO {job.table} VALUES (9, 'new', 90)")
+        (running,) = job.env.jobs()
+        running.stop(drain=True)
+        assert running.status == "FINISHED"
+        assert job.found() == [("new", 90), (None, None)]
 
 
 def test_rows_that_wait_hold_the_watermark(postgres: Server) -> None:
