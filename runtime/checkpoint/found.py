@@ -8,15 +8,13 @@ import re
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from streamsql.errors import StateError
 
-from ..state.keyed import LIVE, merge_keyed
 from .location import Location
 from .manifest import MANIFEST, MARKER, DamagedManifestError, Manifest, Place, decode, snapshot_of
 from .packs import DamagedPackError, PackReader
-from .segments import is_keyed
+from .segments import is_keyed, merged
 from .snapshot import JobSnapshot
 
 _FOLDER = re.compile(r"chk-(0|[1-9]\d*)")
@@ -64,8 +62,8 @@ class Found:
 
 def _whole(place: Place, tables: list[pa.Table]) -> pa.Table:
     """A table from its parts."""
-    if is_keyed(place) and not (len(tables) == 1 and pc.all(tables[0][LIVE], min_count=0).as_py()):
-        return merge_keyed(tables)
+    if is_keyed(place):
+        return merged(tables)
     (table,) = tables
     return table
 

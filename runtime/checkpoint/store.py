@@ -21,20 +21,19 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from ..state.keyed import merge_keyed
 from .found import Found, folder_of, numbers_in, read_checkpoint, safe_name
 from .location import PARTIAL, Location, open_location
 from .manifest import CHECKPOINT, MANIFEST, MARKER, DamagedManifestError, Part, Place, encode
 from .ownership import Ownership
 from .packs import DamagedPackError, PackReader, PackWriter
-from .segments import Segments
+from .segments import Segments, merged
 from .snapshot import JobSnapshot
 
 SHARED = "shared"
 _RUN_LENGTH = 6
 
 # What one call of compact() copies at most, unless a single merge is larger.
-_COMPACT_BYTES = 256 << 20
+_COMPACT_BYTES = 64 << 20
 # Packs are copied when they take this much more than what is used of them, or are this many.
 _WASTE = 1 << 20
 _PACKS_MAX = 64
@@ -333,7 +332,7 @@ class CheckpointStore:
     def compact(self) -> None:
         """Between checkpoints: merges segments of chains, and copies what is left of packs that are mostly unused.
 
-        About 256 MB a call; the rest comes with the next. Raises OSError, which leaves everything as it was.
+        About 64 MB a call; the rest comes with the next. Raises OSError, which leaves everything as it was.
         """
         with self._lock:
             merges = self._merges()
@@ -378,8 +377,8 @@ class CheckpointStore:
         with self._new_pack(f"{number}c") as pack:
             for place, parts, whole in merges:
                 tables = self._reader.tables(parts)
-                merged = merge_keyed([tables[part] for part in parts], keep_dead=not whole)
-                done.append((place, parts, pack.add(merged)))
+                table = merged([tables[part] for part in parts], keep_dead=not whole)
+                done.append((place, parts, pack.add(table)))
             done += [(place, [part], pack.copy(part, blobs[part])) for place, part in copies]
         for place, old, new in done:
             self._segments.replace(place, old, new)
