@@ -88,6 +88,8 @@ class Matcher:
         self.found: list[Taken] = []
         self.touched: set[int] = set()
         """Partitions whose last start ended."""
+        self.changed: set[int] | None = None
+        """Partitions whose starts are others than at the last cut; None where nobody asks."""
         self.waiting: set[Start] = set()
         """Starts that have a match not yet emitted; others are taken out by :meth:`held_since`."""
         self._initial = rules.trackers.initial
@@ -102,6 +104,8 @@ class Matcher:
             if not begins:
                 return False
             self.starts[slot] = starts = []
+        if self.changed is not None:
+            self.changed.add(slot)
         if self.rules.within_ms is not None:
             self._expire(starts, time - self.rules.within_ms)
         if begins:
@@ -209,6 +213,8 @@ class Matcher:
             if starts is None:
                 continue
             self._expire(starts, before)
+            if self.changed is not None:
+                self.changed.add(slot)
             if starts:
                 heapq.heappush(self._due, (starts[0].time, slot))
             else:
@@ -231,6 +237,8 @@ class Matcher:
         self.waiting = {s for starts in self.starts.values() for s in starts if s.best is not None}
         self._due = [(starts[0].time, slot) for slot, starts in self.starts.items()]
         heapq.heapify(self._due)
+        if self.changed is not None:
+            self.changed.clear()
 
     def end(self) -> None:
         """The end of the input: what is undecided has no match, and nothing waits for it any more."""
@@ -240,6 +248,8 @@ class Matcher:
                     start.threads, start.best = [], None
             self._decide(starts)
         self.touched |= self.starts.keys()
+        if self.changed is not None:
+            self.changed |= self.starts.keys()
         self.starts.clear()
         self.waiting.clear()
         self._due.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,29 +12,43 @@ import pyarrow as pa
 from .match_partials import Matcher, Start, Taken
 from .match_values import Row
 from .state.base import State
+from .state.buffers import as_array
+from .state.keyed import LIVE, SLOT
 
 Int64 = npt.NDArray[np.int64]
+_NONE: Int64 = np.zeros(0, np.int64)
 
 _SPARE_ROWS = 1024
 """Rows held beyond twice those in use before the unused ones are freed: freeing looks at all partial matches."""
 
-_NODES = pa.schema(
-    [("before", pa.int64()), ("variable", pa.int64()), ("row", pa.int64()), ("time", pa.int64())]
+PARTITIONS, ROWS = "slots-partitions", "slots-rows"
+
+_NODE = pa.struct([(n, pa.int64()) for n in ("before", "variable", "row", "time")])
+_START = pa.struct([(n, pa.int64()) for n in ("row", "time", "best")])
+_THREAD = pa.struct([(n, pa.int64()) for n in ("start", "state", "taken")])
+_PARTITIONS = pa.schema(
+    [
+        (SLOT, pa.int64()),
+        (LIVE, pa.bool_()),
+        ("nodes", pa.list_(_NODE)),
+        ("starts", pa.list_(_START)),
+        ("threads", pa.list_(_THREAD)),
+    ]
 )
-_STARTS = pa.schema([("slot", pa.int64()), ("row", pa.int64()), ("time", pa.int64()), ("best", pa.int64())])
-_THREADS = pa.schema([("start", pa.int64()), ("state", pa.int64()), ("taken", pa.int64())])
 
 
 class PartialMatches(State):
     """The starts of ``matcher`` and the rows they hold, of ``schema``; the last ``computed`` columns are conditions'.
 
-    Rows are numbered in the order they are matched. Rows that no partial match holds are freed in bulk.
+    Rows are numbered in the order they are matched. Rows that no partial match holds are freed in bulk. A cut writes
+    the partitions that were touched, each whole, and the new rows they hold.
     """
 
     def __init__(self, matcher: Matcher, schema: pa.Schema, computed: int) -> None:
         self.matcher = matcher
         self.schema = schema
         self._computed = computed
+        self._tracked = False
         self._reset()
 
     def _reset(self) -> None:
@@ -42,6 +57,10 @@ class PartialMatches(State):
         self._batches: list[pa.RecordBatch] = []
         self._held = 0
         self._in_use = 0
+        self._nbytes = 0
+        self._cut = 0  # rows below this number came before the last cut
+        self._written: list[Int64] = []  # rows that earlier cuts have written and that are not freed
+        self._freed: list[Int64] = []  # those freed since
 
     # -- rows ------------------------------------------------------------------------------------------------------
     def append(self, rows: pa.RecordBatch) -> Int64:
@@ -51,6 +70,7 @@ class PartialMatches(State):
         self._numbers.append(numbers)
         self._batches.append(rows)
         self._held += rows.num_rows
+        self._nbytes += rows.nbytes
         return numbers
 
     def rows(self, numbers: Int64) -> pa.Table:
@@ -78,78 +98,111 @@ class PartialMatches(State):
 
     def _keep(self, numbers: Int64) -> None:
         self._held = self._in_use = len(numbers)
+        if self._written:
+            written = np.concatenate(self._written)
+            kept = np.isin(written, numbers)
+            self._written = [written[kept]]
+            self._freed.append(written[~kept])
         if not len(numbers):
-            self._numbers, self._batches = [], []
+            self._numbers, self._batches, self._nbytes = [], [], 0
             return
         table = self.rows(numbers).combine_chunks()
         self._numbers, self._batches = [numbers], table.to_batches()
+        self._nbytes = self._batches[0].nbytes
         assert len(self._batches) == 1
 
     def _heads(self) -> Iterator[Taken]:
-        for start in self._starts():
-            for _, taken in start.threads:
-                if taken is not None:
-                    yield taken
-            if start.best is not None:
-                yield start.best
-
-    def _starts(self) -> Iterator[Start]:
         for starts in self.matcher.starts.values():
-            yield from starts
+            yield from _heads(starts)
 
     # -- snapshots -------------------------------------------------------------------------------------------------
     def snapshot(self) -> dict[str, pa.Table]:
-        """``nodes``: rows taken, after the one ``before``; ``starts`` with their ``threads``; ``rows`` by number."""
-        if self.matcher.starts:
-            self._compact()
-        nodes = _shared(self._heads())
-        number = {id(t): i for i, t in enumerate(nodes)}
-        starts: list[tuple[int, int, int, int | None]] = []
-        threads: list[tuple[int, int, int | None]] = []
-        for slot, of_slot in self.matcher.starts.items():
-            for s in of_slot:
-                threads += [
-                    (len(starts), state, None if t is None else number[id(t)]) for state, t in s.threads
-                ]
-                starts.append((slot, s.row, s.time, None if s.best is None else number[id(s.best)]))
-        befores = [None if t.before is None else number[id(t.before)] for t in nodes]
-        taken = [(b, t.variable, t.row, t.time) for b, t in zip(befores, nodes, strict=True)]
-        numbers = np.concatenate([np.zeros(0, np.int64), *self._numbers])
-        rows = pa.Table.from_batches(self._batches, self.schema)
-        return {
-            "nodes": _table(taken, _NODES),
-            "starts": _table(starts, _STARTS),
-            "threads": _table(threads, _THREADS),
-            "rows": rows.append_column("number", pa.array(numbers)),
-            "counter": pa.table({"next_row": [self.next_row]}),
-        }
+        """``slots-partitions``: the partial matches of each; ``slots-rows``: the rows they hold, by number."""
+        partitions, numbers = self._partitions(sorted(self.matcher.starts))
+        return {PARTITIONS: partitions, ROWS: self._rows_of(numbers, _NONE), "counter": self._counter()}
+
+    def track_changes(self) -> None:
+        self._tracked = True
+        self.matcher.changed = set()
+
+    def changes(self) -> dict[str, pa.Table]:
+        if self.matcher.changed is None:
+            return self.snapshot()
+        partitions, held = self._partitions(sorted(self.matcher.changed))
+        new = held[held >= self._cut]
+        rows = self._rows_of(new, np.concatenate([_NONE, *self._freed]))
+        self.matcher.changed.clear()
+        if len(new):
+            self._written.append(new)
+        self._freed, self._cut = [], self.next_row
+        return {PARTITIONS: partitions, ROWS: rows, "counter": self._counter()}
+
+    def _counter(self) -> pa.Table:
+        return pa.table({"next_row": [self.next_row]})
+
+    def _partitions(self, slots: Sequence[int]) -> tuple[pa.Table, Int64]:
+        """The partial matches of partitions, one a row, and the numbers of the rows they hold, ascending."""
+        found: list[dict[str, Any]] = []
+        numbers = set[int]()
+        for slot in slots:
+            starts = self.matcher.starts.get(slot)
+            if starts is None:
+                found.append({SLOT: slot, LIVE: False})
+                continue
+            nodes = _shared(_heads(starts))
+            numbers.update(t.row for t in nodes)
+            found.append({SLOT: slot, LIVE: True, **_described(starts, nodes)})
+        return pa.Table.from_pylist(found, _PARTITIONS), np.array(sorted(numbers), np.int64)
+
+    def _rows_of(self, numbers: Int64, gone: Int64) -> pa.Table:
+        own = pa.schema([(SLOT, pa.int64()), (LIVE, pa.bool_())])
+        schema = pa.schema([*own, *(pa.field(f"c{i}", f.type) for i, f in enumerate(self.schema))])
+        rows = self.rows(numbers) if len(numbers) else self.schema.empty_table()
+        live = pa.array(np.ones(len(numbers), np.bool_))
+        dead = [pa.array(gone), pa.array(np.zeros(len(gone), np.bool_))]
+        dead += [pa.nulls(len(gone), f.type) for f in self.schema]
+        return pa.concat_tables(
+            [
+                pa.Table.from_arrays([pa.array(numbers), live, *rows.columns], schema=schema),
+                pa.Table.from_arrays(dead, schema=schema),
+            ]
+        )
 
     def restore(self, tables: Mapping[str, pa.Table]) -> None:
         self._reset()
-        self.next_row = int(tables["counter"]["next_row"][0].as_py())
-        held = tables["rows"]
+        self.next_row = self._cut = int(tables["counter"]["next_row"][0].as_py())
+        held = tables[ROWS].sort_by(SLOT).combine_chunks()
+        numbers = np.array(held[SLOT].to_numpy(), np.int64)
         if held.num_rows:
-            self._numbers = [np.array(held["number"].to_numpy(), np.int64)]
-            self._batches = held.drop_columns(["number"]).cast(self.schema).combine_chunks().to_batches()
-        self._held = self._in_use = held.num_rows
-        values = dict(zip(held["number"].to_pylist(), self.computed(self._batches), strict=True))
+            columns = [as_array(held[f"c{i}"], f.type) for i, f in enumerate(self.schema)]
+            self._numbers = [numbers]
+            self._batches = [pa.RecordBatch.from_arrays(columns, schema=self.schema)]
+            self._nbytes = self._batches[0].nbytes
+            self._written = [numbers] if self._tracked else []
+        self._held = held.num_rows
+        values = dict(zip(numbers.tolist(), self.computed(self._batches), strict=True))
+        self.matcher.starts.clear()
+        for partition in tables[PARTITIONS].sort_by(SLOT).to_pylist():
+            self.matcher.starts[partition[SLOT]] = self._starts_of(partition, values)
+        self.matcher.restart()
+        self._compact()  # rows of matches that ended may have been kept
+
+    def _starts_of(self, partition: Mapping[str, Any], values: Mapping[int, Row]) -> list[Start]:
         trackers = self.matcher.rules.trackers
         nodes: list[Taken] = []
-        for n in tables["nodes"].to_pylist():
+        for n in partition["nodes"]:
             before = None if n["before"] is None else nodes[n["before"]]
             known = trackers.initial if before is None else before.values
             after = trackers.after(known, n["variable"], values[n["row"]])
             nodes.append(Taken(before, n["variable"], n["row"], n["time"], after))
         starts: list[Start] = []
-        self.matcher.starts.clear()
-        for s in tables["starts"].to_pylist():
+        for s in partition["starts"]:
             starts.append(Start(s["row"], s["time"], []))
             starts[-1].best = None if s["best"] is None else nodes[s["best"]]
-            self.matcher.starts.setdefault(s["slot"], []).append(starts[-1])
-        for t in tables["threads"].to_pylist():
+        for t in partition["threads"]:
             taken = None if t["taken"] is None else nodes[t["taken"]]
             starts[t["start"]].threads.append((t["state"], taken))
-        self.matcher.restart()
+        return starts
 
     def computed(self, batches: Sequence[pa.RecordBatch]) -> list[Row]:
         """The computed columns of rows as Python values, a tuple a row."""
@@ -162,7 +215,7 @@ class PartialMatches(State):
     @property
     def nbytes(self) -> int:
         """Of the rows; a partial match costs about 100 bytes a row more."""
-        return sum(int(b.nbytes) for b in self._batches) + 100 * self._held
+        return self._nbytes + 100 * self._held
 
     @property
     def row_count(self) -> int:
@@ -190,6 +243,30 @@ def _shared(heads: Iterator[Taken]) -> list[Taken]:
     return found
 
 
-def _table(rows: Sequence[tuple[int | None, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+def _heads(starts: Sequence[Start]) -> Iterator[Taken]:
+    for start in starts:
+        for _, taken in start.threads:
+            if taken is not None:
+                yield taken
+        if start.best is not None:
+            yield start.best
+
+
+def _described(starts: Sequence[Start], nodes: Sequence[Taken]) -> dict[str, list[dict[str, int | None]]]:
+    """Starts and their threads, with the places of their last rows in ``nodes``."""
+    number = {id(t): i for i, t in enumerate(nodes)}
+
+    def place(taken: Taken | None) -> int | None:
+        return None if taken is None else number[id(taken)]
+
+    return {
+        "nodes": [
+            {"before": place(t.before), "variable": t.variable, "row": t.row, "time": t.time} for t in nodes
+        ],
+        "starts": [{"row": s.row, "time": s.time, "best": place(s.best)} for s in starts],
+        "threads": [
+            {"start": i, "state": state, "taken": place(t)}
+            for i, s in enumerate(starts)
+            for state, t in s.threads
+        ],
+    }

@@ -1,7 +1,8 @@
 """A query's operators without sources, threads and clocks: rows and watermarks are pushed in by hand.
 
-The harness holds the graph that a job would run. ``restored`` snapshots all declared state before each action and goes
-on in a new graph with that state: an operator that hides state elsewhere gives another answer then.
+The harness holds the graph that a job would run. ``restored`` cuts all declared state before each action, as a
+checkpoint does, and goes on in a new graph with what the cuts so far amount to: an operator that hides state elsewhere,
+or a cut that misses a change, gives another answer then.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from streamsql.runtime.engine import internal_schema
 from streamsql.runtime.graph import SourceEdge, Vertex
 from streamsql.runtime.operators.base import MAX_WATERMARK, MIN_WATERMARK
 from streamsql.runtime.operators.collect import ResultQueue
+from streamsql.runtime.state.base import KEYED_PREFIX, State
+from streamsql.runtime.state.keyed import merge_keyed
 
 from .pretty import changes, shown
 
@@ -79,6 +82,7 @@ class Harness:
         self._watermarks = dict.fromkeys(self.tables, MIN_WATERMARK)
         self._taken: list[ChangelogBatch] = []
         self._queue = ResultQueue()
+        self._cuts: dict[tuple[int, str, str], list[pa.Table]] = {}
         self.plan = self._plan()
         scans = [n for n in self.plan.nodes() if isinstance(n, p.TableSourceScan)]
         self._scans = [n.table.path.name for n in scans]
@@ -99,7 +103,11 @@ class Harness:
 
     def _build(self) -> BuiltJob:
         job = cast("Job", SimpleNamespace(now_ms=lambda: self.now_ms, wake=lambda: None, name="harness"))
-        return build(self.plan, job, self.build_options, self._queue)
+        built = build(self.plan, job, self.build_options, self._queue)
+        for vertex in built.plan.graph.vertices if self.restored else []:
+            for state in vertex.context.states.values():
+                state.track_changes()
+        return built
 
     # -- actions ---------------------------------------------------------------------------------------------------
     def push(self, text: str, table: str | None = None, watermark: int | None = None) -> None:
@@ -135,7 +143,7 @@ class Harness:
     def snapshot_and_restore(self) -> Harness:
         """Go on in a new graph with all declared state of this one; returns itself."""
         old = self._built.plan.graph.vertices
-        saved = [{n: s.snapshot() for n, s in v.context.states.items()} for v in old]
+        saved = [{n: self._merged(i, n, s) for n, s in v.context.states.items()} for i, v in enumerate(old)]
         marks = [(v.watermark, v.output_watermark) for v in old]
         self.close()
         self._built = self._build()
@@ -145,6 +153,16 @@ class Harness:
             for name, tables in states.items():
                 vertex.context.states[name].restore({n: _copied(t) for n, t in tables.items()})
         return self
+
+    def _merged(self, place: int, name: str, state: State) -> dict[str, pa.Table]:
+        """What the cuts of a state amount to, one more included."""
+        tables = state.changes()
+        for table in tables:
+            if table.startswith(KEYED_PREFIX):
+                cuts = [*self._cuts.get((place, name, table), ()), tables[table]]
+                self._cuts[place, name, table] = [merge_keyed(cuts, keep_dead=True)]
+                tables[table] = merge_keyed(cuts)
+        return tables
 
     def step(self, batches: Mapping[str, ChangelogBatch], watermarks: Mapping[str, int]) -> None:
         """One step: rows by table, with all its columns, and the watermarks that advance at its end."""
