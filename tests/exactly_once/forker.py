@@ -2,19 +2,23 @@
 
 Run as ``python -m tests.exactly_once.forker script``. A line on its input, ``<point> <checkpoint>`` or ``-``, begins an
 attempt, which kills itself (SIGKILL) at that point of its n-th checkpoint. The answer is the attempt's process id, then
-``running`` once its job runs, then its exit code, each a line; negative where a signal ended it.
+``running`` once its job runs, then its exit code, each a line; negative where a signal ended it. While there is a file
+``full`` beside the folders of the checkpoints, their disk counts as full.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from streamsql.repl.console import Console
 from streamsql.repl.script import run_script
+from streamsql.runtime.checkpoint.location import LocalLocation
 from streamsql.runtime.checkpoint.points import POINTS
 from streamsql.runtime.checkpoint.recovery import CheckpointSetup
 from streamsql.runtime.job import Job
@@ -38,20 +42,38 @@ class Killer:
         return replace(setup, options=replace(setup.options, reach=self))
 
 
-def attempt(script: str, death: list[str]) -> int:
-    """In the child: run the script to its end."""
-    env = TableEnvironment()
-    env.keep_job_names(resume=True)
-    if len(death) == 2:
-        env.checkpoints = Killer(death[0], int(death[1])).setup
+def fill_disk_on_demand() -> None:
+    """Lets writing into a folder of checkpoints fail while the disk counts as full."""
+    create = LocalLocation.create
+
+    def create_if_there_is_room(self: LocalLocation, path: str) -> Any:
+        if any((parent / "full").exists() for parent in list(self.root.parents)[:2]):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.root / path))
+        return create(self, path)
+
+    LocalLocation.create = create_if_there_is_room  # type: ignore[method-assign]
+
+
+def tell_of_jobs() -> None:
+    """Prints that a job runs."""
     started = Job.start
 
-    def start(job: Job) -> Job:
-        found = started(job)
+    def start(self: Job) -> Job:
+        found = started(self)
         print("running", flush=True)
         return found
 
     Job.start = start  # type: ignore[method-assign]
+
+
+def attempt(script: str, death: list[str]) -> int:
+    """In the child: run the script to its end."""
+    fill_disk_on_demand()
+    env = TableEnvironment()
+    env.keep_job_names(resume=True)
+    if len(death) == 2:
+        env.checkpoints = Killer(death[0], int(death[1])).setup
+    tell_of_jobs()
     try:
         return run_script(env, Console(sys.stderr, sys.stderr), "job.sql", script)
     finally:

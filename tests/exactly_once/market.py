@@ -131,7 +131,7 @@ class Market:
         return found
 
     def written(self) -> dict[str, Counter[Row]]:
-        """What a reader of committed messages finds: every message of an append topic, the last per key of the others."""
+        """What a reader of committed messages finds: all of an append topic, of the others the last per key."""
         return {name: self._written(name) for name in SINKS}
 
     def _written(self, name: str) -> Counter[Row]:
