@@ -34,6 +34,7 @@ PAGES = (
     "docs/time.md",
     "docs/state.md",
     "docs/jobs.md",
+    "docs/savepoints.md",
     "docs/python.md",
     "docs/testing.md",
 )

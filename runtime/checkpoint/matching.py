@@ -153,6 +153,12 @@ def _numbered(saved: Sequence[P], at: int) -> tuple[str, int]:
 
 
 # -- words ---------------------------------------------------------------------------------------------------------
+_UPDATING = frozenset({
+    "ChangelogNormalize", "Deduplicate", "GroupAggregate", "Join", "OverAggregate", "Rank", "SetOperation", "SortLimit",
+    "SinkUpsertMaterializer",
+})  # fmt: skip
+
+
 @dataclass(frozen=True)
 class _Words:
     saved: JobSnapshot
@@ -176,8 +182,14 @@ class _Words:
                 yield f"table {source.name}: is new and begins as its options say"
         for i, operator in enumerate(self.operators):
             if operator.states and self.computed[i] is None:
-                going_on = any(self.read[s] is not None for s in self._sources_of(i))
-                more = ", without what its tables held so far" if going_on else ""
+                below = self._below(i)
+                more = ""
+                if any(n < 0 and self.read[-1 - n] is not None for n in below):
+                    more = ", without what its tables held so far"
+                if updates := [
+                    self.operators[n].name for n in sorted(below) if n >= 0 and self._takes_back(n)
+                ]:
+                    more += f"; it can be wrong where {updates[-1]} takes back rows from before"
                 yield f"{operator.description}: is new and begins empty{more}"
 
     def lost(self) -> Iterator[str]:
@@ -191,8 +203,13 @@ class _Words:
             if self.operators[i].states:
                 yield f"{self.operators[i].description}: its state is lost, {why}"
 
-    def _sources_of(self, operator: int) -> set[int]:
+    def _takes_back(self, operator: int) -> bool:
+        """Whether an operator goes on with state that it may take rows back by."""
+        return self.operators[operator].name in _UPDATING and self.computed[operator] is not None
+
+    def _below(self, operator: int) -> set[int]:
+        """All operators and sources that it reads, as ``inputs`` numbers them."""
         found: set[int] = set()
         for n in self.operators[operator].inputs:
-            found |= {-1 - n} if n < 0 else self._sources_of(n)
+            found |= {n} if n < 0 else {n} | self._below(n)
         return found

@@ -56,6 +56,10 @@ def test_what_a_sink_promises() -> None:
     assert level("blackhole") == NONE
     assert level("kafka") == AT_LEAST_ONCE
     assert level("kafka", sink_delivery_guarantee="none") == NONE
+    assert (
+        level("kafka", sink_delivery_guarantee="exactly-once", sink_transactional_id_prefix="p")
+        == EXACTLY_ONCE
+    )
     assert level("upsert-kafka") == AT_LEAST_ONCE
 
 
@@ -137,3 +141,24 @@ def test_a_join_with_a_time_to_live_for_one_side(env: TableEnvironment) -> None:
 
 def test_a_session_without_checkpoints_has_none(env: TableEnvironment) -> None:
     assert checkpointing(env.config) == Checkpointing()
+
+
+def test_a_session_with_checkpoints(env: TableEnvironment, tmp_path: Path) -> None:
+    env.execute_sql("SET 'execution.checkpointing.interval' = '5 s'")
+    found = guarantees(env, f"INSERT INTO files {SUMS.replace('COUNT(*)', 'kilos').split(' GROUP')[0]}")
+    assert found[:2] == [
+        "Checkpoints: every 5 s, exactly-once",
+        "they end with this process; SET 'execution.checkpointing.dir' = '…' keeps them",
+    ]
+    assert found[-2:] == [
+        "  default_catalog.default_database.files (filesystem): exactly-once",
+        "    files are named by a checkpoint and renamed into sight once it is durable",
+    ]
+    env.execute_sql(f"SET 'execution.checkpointing.dir' = '{tmp_path}'")
+    env.execute_sql("SET 'execution.checkpointing.mode' = 'AT_LEAST_ONCE'")
+    found = guarantees(env, f"INSERT INTO files {SUMS.replace('COUNT(*)', 'kilos').split(' GROUP')[0]}")
+    assert found[:2] == [
+        "Checkpoints: every 5 s, at-least-once",
+        "SET 'execution.checkpointing.mode' = 'EXACTLY_ONCE' lets sinks write each row once",
+    ]
+    assert found[-2] == "  default_catalog.default_database.files (filesystem): at-least-once"

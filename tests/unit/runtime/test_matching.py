@@ -67,6 +67,14 @@ def test_a_new_operator_over_a_new_table_misses_nothing() -> None:
     assert found.begins[-1] == "Rank(top): is new and begins empty"
 
 
+def test_a_new_operator_above_one_that_goes_on_is_warned_of() -> None:
+    found = match(saved(SUMS), READ, [new(SUMS), new(CALC, 0), new(TOP, 1)])
+    assert found.begins == (
+        "Rank(top): is new and begins empty, without what its tables held so far; it can be wrong where "
+        "GroupAggregate takes back rows from before",
+    )
+
+
 def test_state_that_nobody_takes_is_refused_with_a_list() -> None:
     found = match(
         saved(SUMS, TOP), READ, [new(SUMS), NewOperator("f8", "Rank", "Rank(top 5)", ("rows",), (0,))]
@@ -75,7 +83,8 @@ def test_state_that_nobody_takes_is_refused_with_a_list() -> None:
     assert refusal(found) == (
         "the job does not take all of the saved state:\n"
         "  Rank(top): its state is lost, nothing computes it any more\n"
-        "  Rank(top 5): is new and begins empty, without what its tables held so far\n"
+        "  Rank(top 5): is new and begins empty, without what its tables held so far; it can be wrong where "
+        "GroupAggregate takes back rows from before\n"
         "Hint: write the statements so that they compute what they did, or accept the loss: "
         "SET 'execution.state-recovery.ignore-unclaimed-state' = 'true'"
     )
