@@ -118,7 +118,7 @@ def safe_name(name: str) -> str:
     """A job's name as the name of a folder; different names stay different.
 
     >>> safe_name("orders"), safe_name("a/b c")
-    ('orders', 'a-b-c-58b63e')
+    ('orders', 'a-b-c-0af99a')
     """
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_NAME_LENGTH_MAX]
     if safe == name and re.match("[^.]", name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -125,7 +125,7 @@ def copied(operators: list[ModelState]) -> list[ModelState]:
 
 
 @contextmanager
-def machine(retained: int, keys: int) -> Iterator[Machine]:
+def machine(retained: int, keys: int) -> Generator[Machine]:
     with tempfile.TemporaryDirectory() as folder:
         made = Machine(folder, retained, keys)
         yield made
