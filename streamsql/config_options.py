@@ -322,7 +322,7 @@ _KNOWN: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "a join FOR SYSTEM_TIME AS OF processing time reads the table in the job, not with a request a row",
+        "a lookup join asks for all keys of a step at once, and waits for the answer",
         """
         table.exec.async-lookup.buffer-capacity int 100
         table.exec.async-lookup.key-ordered-enabled bool false
