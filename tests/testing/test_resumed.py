@@ -12,7 +12,7 @@ from streamsql.catalog.connectors import table_options
 from streamsql.changelog import ChangelogBatch, ChangelogMode
 from streamsql.runtime.connectors.base import Sink, SinkContext
 from streamsql.session import TableEnvironment
-from streamsql.testing import SinkTable, sink_table
+from streamsql.testing import SinkTable, VirtualClock, sink_table, source_table
 
 from ..unit.runtime.connectors.contexts import batch_of
 
@@ -60,3 +60,20 @@ def test_a_sink_keeps_steps_apart_until_they_are_shown(env: TableEnvironment, ke
         shown.append([(r.kind.short, *r) for r in table.changelog()])
         assert len(table.rows()) == 1
     assert shown[0] == shown[1] and len(shown[0]) >= 4
+
+
+def test_a_job_with_checkpoints_shows_changes_after_its_interval() -> None:
+    clock = VirtualClock()
+    with clock.environment() as env:
+        env.config.set("execution.checkpointing.interval", "10 s")
+        rows = source_table(env, "CREATE TABLE t (n INT)", bounded=False)
+        shown = sink_table(env, "CREATE TABLE s (n INT)")
+        env.execute_sql("INSERT INTO s SELECT n FROM t")
+        clock.advance_time(0)  # the first checkpoint comes with the first step
+        rows.add(("+I", 1), ("+I", 2))
+        assert shown.changelog() == []
+        clock.advance_time(10_000)
+        assert [tuple(r) for r in shown.changelog()] == [(1,), (2,)]
+        rows.add(("+I", 3))
+        rows.finish()
+        assert [tuple(r) for r in shown.changelog()] == [(1,), (2,), (3,)]
