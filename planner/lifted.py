@@ -12,10 +12,22 @@ from typing import NoReturn
 from streamsql.schema import Field, Schema
 
 from .bind_nodes import project, refs, untimed
-from .expressions import TRUE, Call, Expr, InputRef, Literal, input_refs, shift, substitute, transform
+from .expressions import (
+    TRUE,
+    Call,
+    Expr,
+    InputRef,
+    Literal,
+    input_refs,
+    is_deterministic,
+    shift,
+    substitute,
+    transform,
+    walk,
+)
 from .functions import conjunction
 from .join_conditions import call
-from .logical import Aggregate, Join, LogicalNode, Project
+from .logical import Aggregate, Filter, Join, LogicalNode, Over, Project, Sort, Unnest, View, Watermark
 from .outer_refs import beside, inward, is_outer_only, outer_values, raised, reads_outer, replaced
 
 Refuse = Callable[[str], NoReturn]
@@ -38,6 +50,14 @@ class Outer:
     def domain(self, values: Sequence[Expr]) -> LogicalNode:
         """The distinct values of those outer expressions, as the sub-query sees them."""
         exprs = [inward(v) for v in values]
+        fresh = [
+            e.name
+            for v in exprs
+            for e in walk(v)
+            if isinstance(e, InputRef) and not _is_kept(self.rows, e.index)
+        ]
+        if fresh:
+            self.refuse(f"a comparison with {fresh[0]}, which is another value each time it is computed,")
         first = all(i < len(self.base.schema) for e in exprs for i in input_refs(e))
         fields = tuple(Field(f"$d{i}", e.type) for i, e in enumerate(exprs))
         made = Project(Schema(fields), self.base if first else self.rows, tuple(exprs))
@@ -72,6 +92,25 @@ def equality(condition: Expr) -> tuple[Expr, Expr] | None:
 def is_lookup(condition: Expr) -> bool:
     """Whether a condition is such an equality, or reads the outer query alone."""
     return equality(condition) is not None or is_outer_only(condition)
+
+
+def _is_kept(node: LogicalNode, column: int) -> bool:
+    """Whether a column has the same value wherever it is computed: RAND() and the clock have not."""
+    match node:
+        case Project():
+            expr = node.exprs[column]
+            return is_deterministic(expr) and all(_is_kept(node.input, i) for i in input_refs(expr))
+        case Filter() | View() | Watermark() | Sort():
+            return _is_kept(node.input, column)
+        case Join():
+            width = len(node.left.schema)
+            return _is_kept(node.left, column) if column < width else _is_kept(node.right, column - width)
+        case Aggregate():
+            return column >= len(node.keys) or _is_kept(node.input, node.keys[column])
+        case Over() | Unnest():
+            return column >= len(node.input.schema) or _is_kept(node.input, column)
+        case _:
+            return True
 
 
 # -- into shape ----------------------------------------------------------------------------------------------------
