@@ -46,7 +46,8 @@ _SOURCES: dict[str, Guarantee] = {
         REPLAYABLE, "the rows lie in the memory of this program, and are gone when it ends"
     ),
     "jdbc": Guarantee(
-        NOT_REPLAYABLE, "the table is asked anew after a failure, and may have changed since"
+        REPLAYABLE,
+        "reading goes on behind the last primary key; without one behind as many rows, if they keep their order",
     ),
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .catalog.guarantees import AT_LEAST_ONCE, EXACTLY_ONCE, Checkpointing, sink_guarantee, source_guarantee
 from .config import Configuration
@@ -18,8 +18,8 @@ _STATE: dict[str, tuple[str, str]] = {
     "GroupAggregate": ("a row of values a group, or the rows of a group", _KEPT_BY_KEY),
     "IntervalJoin": ("rows that a partner may still come for", _FREED_BY_TIME),
     "Join": ("the rows of both sides", _KEPT_BY_KEY),
+    "LookupJoin": ("rows that wait to be looked up again", "freed when they are found, or given up"),
     "Limit": ("how many rows there were, or the rows where they change", _KEPT_BY_KEY),
-    "LookupJoin": ("rows that wait to be looked up again", "freed when they are"),
     "Match": ("matches that have begun", "freed by the end of a match, and WITHIN"),
     "OverAggregate": ("the rows of a frame, or a value a partition", _KEPT_BY_KEY),
     "Rank": ("the best rows of a partition, or all where rows change", _KEPT_BY_KEY),
@@ -56,12 +56,13 @@ def _lines(plan: p.PhysicalPlan, config: Configuration) -> Iterator[str]:
     yield from _job(checkpoints, config)
     nodes = plan.nodes()
     scans = {str(n.table.path): n for n in nodes if isinstance(n, p.TableSourceScan)}
-    yield from _part("Sources", (_source(n) for n in scans.values()))
+    asked = {str(n.table.path): n for n in nodes if isinstance(n, p.LookupJoin)}
+    yield from _part("Sources", [*map(_source, scans.values()), *map(_asked, asked.values())])
     yield from _part("State", (_state(n, config) for n in nodes if _kept(n) is not None))
     yield from _part("Sinks", (_sink(n, checkpoints) for n in plan.roots))
 
 
-def _part(title: str, entries: Iterator[tuple[str, str]]) -> Iterator[str]:
+def _part(title: str, entries: Iterable[tuple[str, str]]) -> Iterator[str]:
     found = list(entries)
     if found:
         yield f"{title}:"
@@ -87,6 +88,11 @@ def _job(checkpoints: Checkpointing, config: Configuration) -> Iterator[str]:
 def _source(scan: p.TableSourceScan) -> tuple[str, str]:
     found = source_guarantee(scan.options)
     return f"{scan.table.path} ({scan.options.connector.name}): {found.level}", found.why
+
+
+def _asked(node: p.LookupJoin) -> tuple[str, str]:
+    name = f"{node.table.path} ({node.options.connector.name})"
+    return f"{name}: asked", "rows that come again after a failure get the answers of that time"
 
 
 def _sink(root: p.PhysicalNode, checkpoints: Checkpointing) -> tuple[str, str]:

@@ -162,3 +162,16 @@ def test_a_session_with_checkpoints(env: TableEnvironment, tmp_path: Path) -> No
         "SET 'execution.checkpointing.mode' = 'EXACTLY_ONCE' lets sinks write each row once",
     ]
     assert found[-2] == "  default_catalog.default_database.files (filesystem): at-least-once"
+
+
+def test_a_table_that_is_asked(env: TableEnvironment, tmp_path: Path) -> None:
+    options = f"'connector'='filesystem', 'path'='{tmp_path}', 'format'='json'"
+    reload = "'lookup.full-cache.periodic-reload.interval'='1 h'"
+    env.execute_sql(f"CREATE TABLE known (name STRING, colour STRING) WITH ({options}, {reload})")
+    env.execute_sql("CREATE VIEW timed AS SELECT fruit, PROCTIME() AS pt FROM orders")
+    found = guarantees(
+        env,
+        "SELECT fruit, colour FROM timed n JOIN known FOR SYSTEM_TIME AS OF n.pt AS k ON k.name = n.fruit",
+    )
+    at = found.index("  default_catalog.default_database.known (filesystem): asked")
+    assert found[at + 1] == "    rows that come again after a failure get the answers of that time"

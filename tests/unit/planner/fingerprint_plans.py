@@ -13,7 +13,7 @@ from streamsql.planner import statements as stmt
 from streamsql.planner.parsing import split_statements
 
 WATERMARK = "WATERMARK FOR `time` AS `time` - INTERVAL '5' SECOND"
-ORDERS = "(id BIGINT, fruit STRING, kilos DOUBLE, price DOUBLE, `time` TIMESTAMP(3), pt AS PROCTIME(), {watermark})"
+ORDERS = "(id BIGINT, fruit STRING, kilos {kilos}, price DOUBLE, `time` TIMESTAMP(3), pt AS PROCTIME(), {watermark})"
 KAFKA = "'connector'='kafka', 'topic'='t', 'properties.bootstrap.servers'='{servers}', 'format'='json'"
 UPSERT = (
     "'connector'='upsert-kafka', 'topic'='u', 'properties.bootstrap.servers'='{servers}', "
@@ -25,7 +25,7 @@ TABLES = {
     "fruits": f"(name STRING, colour STRING, rank INT, PRIMARY KEY (name) NOT ENFORCED) WITH ({UPSERT})",
     "log": "(a STRING, b STRING) WITH ('connector'='blackhole')",
 }
-SETTINGS = {"watermark": WATERMARK, "servers": "one:9092"}
+SETTINGS = {"watermark": WATERMARK, "servers": "one:9092", "kilos": "DOUBLE"}
 
 
 def planned(sql: str, settings: Mapping[str, str] | None = None) -> p.PhysicalPlan:

@@ -94,6 +94,8 @@ CASES = [
     Case("a view with another name", f"CREATE VIEW v AS {SUMS}; SELECT * FROM v", f"CREATE VIEW w AS {SUMS}; SELECT * FROM w", "GroupAggregate"),
     Case("another server", SUMS, SUMS, "GroupAggregate", settings={"servers": "two:9092"}),
     Case("another watermark", WINDOW, WINDOW, "WindowAggregate", settings={"watermark": "WATERMARK FOR `time` AS `time` - INTERVAL '9' SECOND"}),
+    Case("another type of a column", SUMS, SUMS, lost="GroupAggregate", settings={"kilos": "FLOAT"}),
+    Case("NOT NULL of a column", SUMS, SUMS, "GroupAggregate", settings={"kilos": "DOUBLE NOT NULL"}),
     Case("a time to live", f"{SUMS}; {JOIN}", f"SET 'table.exec.state.ttl' = '1 h'; {SUMS}; {JOIN}", "GroupAggregate Join"),
     Case("a hint with a time to live", JOIN, JOIN.replace("SELECT", "SELECT /*+ STATE_TTL('o'='1h', 'f'='2h') */"), "Join"),
     Case("one more column of a join", JOIN, JOIN.replace("f.colour", "f.colour, o.price"), "ChangelogNormalize", "Join"),
@@ -231,6 +233,7 @@ PLANS = {
     "sorted": "SELECT id FROM orders ORDER BY kilos DESC, id LIMIT 10",
     "sets": "SELECT id FROM orders INTERSECT SELECT id FROM others",
     "grouping sets": "SELECT fruit, id, COUNT(*) FROM orders GROUP BY ROLLUP (fruit, id)",
+    "early windows": f"SET 'table.exec.emit.early-fire.enabled' = 'true'; SET 'table.exec.emit.early-fire.delay' = '5 s'; {WINDOW}",
     "two inserts": "INSERT INTO log SELECT fruit, UPPER(fruit) FROM orders; INSERT INTO log SELECT name, colour FROM fruits",
 }  # fmt: skip
 
