@@ -211,6 +211,13 @@ class _Builder:
         vertex, found = self.graph.vertices[place], self.prints[id(node)]
         vertex.fingerprint, vertex.description = found.value, found.description
 
+    @property
+    def _owner(self) -> str:
+        """What sinks name their files after: the job, of which there is one by its name where checkpoints are kept."""
+        setup = self.options.checkpoints
+        kept = setup is not None and setup.enabled and setup.directory is not None
+        return self.job.name if kept else f"{self.job.name} {self.job.id}"
+
     def _occurrence(self, fingerprint: str) -> int:
         """How many parts of the job with this fingerprint came before."""
         self._occurrences[fingerprint] += 1
@@ -298,7 +305,13 @@ class _Builder:
                 f"table {node.table.path}: option 'error-handling.log.target' = '{target}': {error.message}",
                 hint="create that table with the columns error_time, origin, message, record",
             ) from None
-        log = ErrorLog(table, table_options(table), self.job.now_ms, self.options.time_zone, self.job.name)
+        writer = ""
+        if self.options.checkpoints is not None and self.options.checkpoints.enabled:
+            fingerprint = f"error log of {node.table.path}"
+            writer = writer_name(self._owner, fingerprint, self._occurrence(fingerprint))
+        log = ErrorLog(
+            table, table_options(table), self.job.now_ms, self.options.time_zone, self.job.name, writer
+        )
         self.error_logs[len(self.sources) - 1] = log
 
     def _values(self, node: p.Values) -> int:
@@ -359,7 +372,7 @@ class _Builder:
             wake=self.job.wake,
             checkpointed=setup is not None and setup.enabled and setup.exactly_once,
             transaction=None if self.recovery is None else self.recovery.transaction,
-            writer=writer_name(self.job.name, fingerprint, self._occurrence(fingerprint)),
+            writer=writer_name(self._owner, fingerprint, self._occurrence(fingerprint)),
         )
         config = SinkConfig(
             node.schema, f"table {node.table.path}", self.options.not_null, self.options.length, upsert
@@ -371,7 +384,7 @@ class _Builder:
         if self.recovery is None or self.options.checkpoints is None or not self.options.checkpoints.enabled:
             return
         seen: Counter[str] = Counter()
-        number = self.recovery.saved.number if self.recovery.own and self.recovery.saved is not None else 0
+        number = 0 if self.recovery.saved is None else self.recovery.saved.number
         for vertex in self.graph.vertices:
             if isinstance(vertex.operator, Sink):
                 fingerprint = vertex.fingerprint

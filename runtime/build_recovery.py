@@ -23,6 +23,7 @@ from .source_task import SourceTask
 
 if TYPE_CHECKING:
     from .build import BuildOptions
+    from .error_log import ErrorLog
     from .job import Job
 
 
@@ -119,7 +120,12 @@ def restore(
 
 
 def coordinate(
-    recovery: Recovery, graph: Graph, sources: Sequence[SourceTask], job: Job, options: BuildOptions
+    recovery: Recovery,
+    graph: Graph,
+    sources: Sequence[SourceTask],
+    job: Job,
+    options: BuildOptions,
+    logs: Sequence[ErrorLog] = (),
 ) -> Coordinator:
     """What takes the checkpoints of this attempt."""
     assert options.checkpoints is not None
@@ -136,6 +142,7 @@ def coordinate(
         engine={},
         now_ms=job.now_ms,
         wake=job.wake,
+        logs=logs,
     )
 
 

@@ -31,6 +31,7 @@ from .savepoints import write_savepoint
 from .snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot, Tables
 
 if TYPE_CHECKING:
+    from ..error_log import ErrorLog
     from ..graph import Graph
     from ..metrics import JobMetrics
     from ..source_task import SourceTask
@@ -99,8 +100,13 @@ class Coordinator:
         engine: Mapping[str, Any],
         now_ms: Callable[[], int],
         wake: Callable[[], None],
+        logs: Sequence[ErrorLog] = (),
     ) -> None:
-        """``first``: the number of the next checkpoint. Without ``store`` there are savepoints only."""
+        """``first``: the number of the next checkpoint. Without ``store`` there are savepoints only.
+
+        ``logs`` of unreadable records are settled with the sinks.
+        """
+        self._logs = logs
         self._graph = graph
         self._sources = sources
         self._sinks = [(v, v.operator.sink) for v in graph.vertices if isinstance(v.operator, Sink)]
@@ -222,7 +228,9 @@ class Coordinator:
         )
 
     def _settled(self, seconds: float) -> bool:
-        return all(sink.settle(seconds) for _, sink in self._sinks)
+        return all(sink.settle(seconds) for _, sink in self._sinks) and all(
+            log.settle(seconds) for log in self._logs
+        )
 
     def _begin(
         self,
@@ -238,6 +246,8 @@ class Coordinator:
         reach = self._options.reach
         reach("before-prepare")
         sinks = tuple(SinkSnapshot(v.fingerprint, v.name, sink.prepare(number)) for v, sink in self._sinks)
+        for error_log in self._logs:
+            error_log.prepare(number)
         if self._transaction is not None:
             self._transaction.prepare(number)
         reach("after-prepare")
@@ -247,7 +257,10 @@ class Coordinator:
             task.whole = replace(
                 snapshot,
                 operators=self._each(lambda state: state.snapshot()),
-                sinks=tuple(replace(s, prepared=Prepared()) for s in sinks),
+                sinks=tuple(
+                    replace(s, prepared=sink.in_savepoint(s.prepared))
+                    for s, (_, sink) in zip(sinks, self._sinks, strict=True)
+                ),
                 transaction=None,
                 changes=False,
             )
@@ -313,11 +326,11 @@ class Coordinator:
         while (task := self._tasks.get()) is not None:
             try:
                 path = self._complete(task)
-                if task.answer is not None:
+                if task.answer is not None and not task.answer.done():
                     task.answer.set_result(path or "")
                 self._failures = 0
             except BaseException as e:
-                if task.answer is not None:
+                if task.answer is not None and not task.answer.done():
                     task.answer.set_exception(_as_state_error(e))
                 self._failures += 1
                 if not (isinstance(e, _NotWrittenError) and self._tolerable(task)):
@@ -350,7 +363,7 @@ class Coordinator:
         path = None
         if task.whole is not None and task.directory is not None:
             whole, directory = task.whole, task.directory
-            path = self._retried(lambda: write_savepoint(directory, whole), snapshot.number)
+            path = self._savepoint(task, directory, whole)
         if store is not None:
             self._retried(lambda: store.complete(snapshot.number), snapshot.number)
         self._last = snapshot.number, round((time.monotonic() - task.began) * 1000)
@@ -359,6 +372,16 @@ class Coordinator:
             if source.source.commits:
                 source.source.commit(saved.positions)
         return path
+
+    @staticmethod
+    def _savepoint(task: _Task, directory: str, whole: JobSnapshot) -> str | None:
+        """Write it once: who asked is told that it failed, and the job goes on."""
+        try:
+            return write_savepoint(directory, whole)
+        except (OSError, StreamSqlError) as e:
+            assert task.answer is not None
+            task.answer.set_exception(_as_state_error(e))
+            return None
 
     def _write(self, store: CheckpointStore, snapshot: JobSnapshot) -> None:
         self._retried(lambda: store.write(snapshot), snapshot.number)
@@ -429,4 +452,8 @@ class Coordinator:
 def _as_state_error(error: BaseException) -> BaseException:
     if isinstance(error, StreamSqlError):
         return error
-    return StateError(f"the savepoint was not written: {type(error).__name__}: {error}")
+    why = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    return StateError(
+        f"the savepoint was not written: {why}",
+        hint="see 'execution.checkpointing.savepoint-dir'; the job goes on",
+    )

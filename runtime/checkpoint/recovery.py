@@ -67,8 +67,8 @@ class Recovery:
         return _nth(self.saved.sinks if self.saved is not None else (), fingerprint, occurrence)
 
     def prepared(self, fingerprint: str, occurrence: int) -> Prepared | None:
-        """What :meth:`Sink.recover` is given."""
-        found = self.sink(fingerprint, occurrence) if self.own else None
+        """What :meth:`Sink.recover` is given; of a savepoint what it kept."""
+        found = self.sink(fingerprint, occurrence)
         return None if found is None else found.prepared
 
     def settled(self) -> None:

@@ -259,6 +259,10 @@ class Sink(ABC):
         Called again after a crash, by a sink of a later run: what was shown already stays as it is.
         """
 
+    def in_savepoint(self, prepared: Prepared) -> Prepared:
+        """What of ``prepared`` a savepoint keeps, whose output is committed already: what the sink must remember."""
+        return Prepared()
+
     def recover(self, checkpoint: int, prepared: Prepared | None) -> None:
         """The job goes on from ``checkpoint``: show what its ``prepare`` named, drop what earlier runs wrote after it.
 
