@@ -2,51 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from weakref import ref
+
 import numpy as np
+import numpy.typing as npt
 
-from .buffers import I64, Bools, grown
+from .buffers import I64
 
-_PAGE_BITS = 14
-# Up to here all marks are looked at, which takes less time than keeping account of pages (30 µs).
+I32 = npt.NDArray[np.int32]
+Part = I64 | I32
+
+# Fewer slots than this are not worth folding.
 _FEW = 1 << 20
 
 
 class DirtySlots:
-    """A mark a slot; beyond :data:`_FEW` slots also a mark a page, so that a cut need not look at all of them."""
+    """Keeps the arrays of slots it is given, which must not change any more, and folds them into one now and then.
+
+    So a mark costs nothing but a reference. The columns of an operator are mostly written at the same slots: what
+    one of them has folded, the others take over.
+    """
 
     def __init__(self) -> None:
-        self._marks: Bools = np.zeros(0, np.bool_)
-        self._pages: Bools = np.zeros(0, np.bool_)
+        self._parts: list[Part] = []
+        self._rows = 0  # in parts that are not folded
+        self._folded = 0
 
     def mark(self, slots: I64) -> None:
         if not len(slots):
             return
-        try:
-            self._marks[slots] = True
-        except IndexError:  # cheaper than to look for the highest slot each time
-            self._marks = grown(self._marks, int(slots.max()) + 1)
-            if len(self._marks) > _FEW:
-                self._pages = grown(self._pages, (len(self._marks) >> _PAGE_BITS) + 1)
-                marked = np.flatnonzero(self._marks)
-                self._pages[marked >> _PAGE_BITS] = True
-            self._marks[slots] = True
-        if len(self._pages):
-            self._pages[slots >> _PAGE_BITS] = True
+        slots.flags.writeable = False  # whoever changes it later is told
+        self._parts.append(slots)
+        self._rows += len(slots)
+        if self._rows > max(_FEW, self._folded):
+            self._parts = [_union(self._parts)]
+            self._rows, self._folded = 0, len(self._parts[0])
 
     def take(self) -> I64:
         """The marked slots, ascending; from now on none is marked."""
-        if not len(self._pages):
-            slots = np.flatnonzero(self._marks)
-            self._marks[slots] = False
-            return slots
-        found = [np.zeros(0, np.int64)]
-        for page in np.flatnonzero(self._pages).tolist():
-            marks = self._marks[page << _PAGE_BITS : (page + 1) << _PAGE_BITS]
-            found.append(np.flatnonzero(marks) + (page << _PAGE_BITS))
-            marks[:] = False
-        self._pages[:] = False
-        return np.concatenate(found)
+        slots = _union(self._parts)
+        self._parts, self._rows, self._folded = [], 0, 0
+        return slots.astype(np.int64)
 
     @property
     def nbytes(self) -> int:
-        return self._marks.nbytes + self._pages.nbytes
+        return 8 * self._rows + 4 * self._folded
+
+
+_last: tuple[Sequence[ref[Part]], I32] = [], np.zeros(0, np.int32)
+
+
+def _union(parts: Sequence[Part]) -> I32:
+    """The slots of all parts, ascending."""
+    global _last
+    if not parts:
+        return np.zeros(0, np.int32)
+    known, result = _last
+    if len(known) == len(parts) and all(k() is p for k, p in zip(known, parts, strict=True)):
+        return result
+    count, highest = sum(map(len, parts)), max(int(p.max()) for p in parts)
+    if highest < 32 * count:
+        marks = np.zeros(highest + 1, np.bool_)
+        for part in parts:
+            marks[part] = True
+        result = np.flatnonzero(marks).astype(np.int32)
+    else:
+        joined = np.concatenate(parts).astype(np.int32)
+        joined.sort()
+        result = joined[np.append(True, joined[1:] != joined[:-1])]
+    result.flags.writeable = False
+    _last = [ref(p) for p in parts], result
+    return result

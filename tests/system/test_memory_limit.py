@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,13 +20,14 @@ SELECT COUNT(*) AS c, SUM(n) AS n, SUM(d) AS d, SUM(l) AS l FROM (
 """
 
 
-def answer(env: TableEnvironment) -> list[object]:
+def answer(env: TableEnvironment) -> list[dict[str, Any]]:
     env.execute_sql(
         "CREATE TABLE s (i BIGINT) WITH ('connector' = 'datagen', 'fields.i.kind' = 'sequence', "
         f"'fields.i.start' = '1', 'fields.i.end' = '{2 * KEYS}')"
     )
     env.execute_sql(f"CREATE VIEW t AS SELECT MOD(i, {KEYS}) AS k, 'value ' || CAST(i AS STRING) AS v FROM s")
-    return env.execute_sql(SQL).to_arrow().to_pylist()
+    rows: list[dict[str, Any]] = env.execute_sql(SQL).to_arrow().to_pylist()
+    return rows
 
 
 def test_a_small_limit_changes_no_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
