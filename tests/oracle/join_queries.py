@@ -124,4 +124,25 @@ def present(b: Builder, depth: int) -> Relation:
     return replace(made(left, right, kind, on, timed=True), sql=sql, updating=False)
 
 
-FORMS = (regular, regular, interval, windowed, present)
+def past(b: Builder, depth: int) -> Relation:
+    """Rows with the version that held at their time, of a view that keeps the last row of a key, perhaps filtered."""
+    r = b.relation(depth - 1)
+    key, kind = (("i", "int"), ("s", "text"))[b.choose(2)]
+    if r.time is None or r.kind(r.time) != "time" or not r.of_kind(kind):
+        return regular(b, depth)
+    left = side(b, r)
+    names = {n: b.name() for n in ("i", "s", "ts")}
+    items = ", ".join(f"{n} AS {m}" for n, m in names.items())
+    ranked = f"SELECT *, ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY ts DESC) AS r FROM t"
+    passes = str(b.pick("", "", " AND f > 0", " AND b IS NOT TRUE"))
+    view = f"{b.prefix}v{len(b.views)}"
+    b.views.append(f"CREATE TEMPORARY VIEW {view} AS SELECT {items} FROM ({ranked}) WHERE r = 1{passes}")
+    columns = tuple((names[n], k) for n, k in (("i", "int"), ("s", "text"), ("ts", "time")))
+    right = Side(r, view, columns, names)
+    on = f"{left.names[str(b.pick(*r.of_kind(kind)))]} = {names[key]}{further(b, left, right)}"
+    join = str(b.pick("INNER", "LEFT"))
+    sql = f"SELECT * FROM {left.sql} {join} JOIN {view} FOR SYSTEM_TIME AS OF {left.time} ON {on}"
+    return replace(made(left, right, join, on, timed=True), sql=sql, updating=r.updating)
+
+
+FORMS = (regular, regular, interval, windowed, present, past)

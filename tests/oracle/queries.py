@@ -361,12 +361,25 @@ def queries(draw: st.DrawFn, depth: int = 3, prefix: str = "", *, plain: bool = 
 ZONES = ("UTC", "Asia/Kolkata", "America/New_York")
 
 
+_EMIT = "SET 'table.exec.emit."
+_EARLY = f"{_EMIT}early-fire.enabled' = 'true'"
+_LATE = (f"{_EMIT}late-fire.enabled' = 'true'", f"{_EMIT}allow-lateness' = '1 min'")
+EMITS: tuple[tuple[str, ...], ...] = (
+    *[()] * 12,
+    (_EARLY,),
+    (_EARLY, f"{_EMIT}early-fire.delay' = '5 ms'"),
+    _LATE,
+    (_EARLY, f"{_EMIT}late-fire.delay' = '5 s'", *_LATE),
+)
+"""When windows show their values; mostly when they are complete."""
+
+
 @st.composite
 def sessions(draw: st.DrawFn) -> list[str]:
     """Settings that change how a query runs and not what it answers, and a zone."""
-    early, mini = draw(st.integers(0, 4)) == 0, draw(st.integers(0, 4)) == 0
+    mini = draw(st.integers(0, 4)) == 0
     return [
         f"SET 'table.local-time-zone' = '{draw(st.sampled_from(ZONES))}'",
-        *(["SET 'table.exec.emit.early-fire.enabled' = 'true'"] if early else []),
+        *draw(st.sampled_from(EMITS)),
         *(["SET 'table.exec.mini-batch.enabled' = 'false'"] if mini else []),
     ]

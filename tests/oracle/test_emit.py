@@ -166,3 +166,18 @@ def test_the_changelog_shows_each_value_once() -> None:
             assert after[0] == "+U"
             assert after[1][:2] == before[1][:2]
             assert after[1] != before[1]
+
+
+@pytest.mark.parametrize(
+    ("emit", "shown"),
+    [
+        (EmitStrategy(early=0), "emit=[early no delay], changelogMode=[I,UB,UA]"),
+        (EmitStrategy(early=5000), "emit=[early delay 5000 millisecond], changelogMode=[I,UB,UA]"),
+        (EmitStrategy(late=7, lateness=60_000), "emit=[late delay 7 millisecond], changelogMode=[I,UB,UA]"),
+        (EmitStrategy(early=0, late=0, lateness=1), "emit=[early no delay, late no delay], changelogMode"),
+    ],
+)
+def test_the_plan_says_so(emit: EmitStrategy, shown: str) -> None:
+    with session([EVENTS], setup=settings(emit)) as env:
+        assert shown in env.explain_sql(QUERIES["tumble"], "CHANGELOG_MODE")
+        assert shown in env.explain_sql(QUERIES["the older form"], "CHANGELOG_MODE")
