@@ -15,6 +15,7 @@ from streamsql.datatypes import STRING
 from streamsql.errors import UnsupportedError, did_you_mean
 from streamsql.schema import Field, Schema
 
+from .bind_arguments import bind_rows, partition_columns
 from .bind_nodes import untimed
 from .dialect.nodes import Descriptor, TableArgument
 from .logical import LogicalNode
@@ -100,22 +101,10 @@ def _arguments(binder: QueryBinder, call: exp.Anonymous, name: str) -> dict[str,
 
 def _input(binder: QueryBinder, argument: exp.Expr, name: str) -> tuple[LogicalNode, tuple[int, ...]]:
     inner = argument.this if isinstance(argument, TableArgument) else argument
-    if isinstance(inner, exp.Table):
-        node, _ = binder.relation(inner, {})
-    elif isinstance(inner, exp.Subquery | exp.Query):
-        node = binder.bind(inner.this if isinstance(inner, exp.Subquery) else inner)
-    else:
+    if not isinstance(inner, exp.Table | exp.Subquery | exp.Query):
         raise binder.error(argument, f"{name} needs a table", f"write {name}(input => TABLE t)")
-    partition: list[int] = []
-    for column in argument.args.get("partition_by") or []:
-        if column.name not in node.schema.names:
-            raise binder.error(
-                column,
-                f"PARTITION BY {column.name}: the table has no such column",
-                ", ".join(node.schema.names),
-            )
-        partition.append(node.schema.index(column.name))
-    return node, tuple(partition)
+    node = bind_rows(binder, inner)
+    return node, partition_columns(binder, argument, node)
 
 
 def _op(binder: QueryBinder, argument: exp.Expr | None) -> str:

@@ -11,6 +11,7 @@ from streamsql.datatypes import Root
 from streamsql.errors import did_you_mean
 from streamsql.schema import PROCTIME, ROWTIME, Schema
 
+from .bind_arguments import bind_rows, partition_columns
 from .dialect.nodes import Descriptor, TableArgument
 from .logical import LogicalNode, WindowSpec, WindowTable, window_fields
 from .typing import interval_ms
@@ -84,22 +85,11 @@ def _data(binder: QueryBinder, argument: exp.Expr, kind: str) -> tuple[LogicalNo
         raise binder.error(
             argument, f"the first argument of {kind} must be TABLE t", f"write {kind}(TABLE t, …)"
         )
-    if isinstance(inner, exp.Table):
-        node, _ = binder.relation(inner, {})
-    else:
-        node = binder.bind(inner.this if isinstance(inner, exp.Subquery) else inner)
-    partition = []
-    for column in argument.args.get("partition_by") or []:
-        if column.name not in node.schema.names:
-            raise binder.error(
-                column,
-                f"PARTITION BY {column.name}: the table has no such column",
-                ", ".join(node.schema.names),
-            )
-        partition.append(node.schema.index(column.name))
+    node = bind_rows(binder, inner)
+    partition = partition_columns(binder, argument, node)
     if partition and kind != "SESSION":
         raise binder.error(argument, f"{kind} takes no PARTITION BY", "group by the column instead")
-    return node, tuple(partition)
+    return node, partition
 
 
 def _time_column(binder: QueryBinder, source: LogicalNode, argument: exp.Expr) -> int:

@@ -22,14 +22,22 @@ from .operators.temporal_join import TemporalJoin, TemporalJoinConfig
 from .operators.window_join import WindowJoin, WindowJoinConfig
 
 
+def _left(node: p.JoinNode) -> KeyRule:
+    return KeyRule(internal_schema(node.inputs[0].schema), node.left_keys, node.null_safe)
+
+
+def _right(node: p.JoinNode) -> KeyRule:
+    return KeyRule(internal_schema(node.inputs[1].schema), node.right_keys, node.null_safe)
+
+
 def join(node: p.Join, fusion: Fusion) -> Join:
     """A regular join."""
     left, right = node.inputs
     return Join(
         JoinConfig(
             kind=node.kind,
-            left=KeyRule(internal_schema(left.schema), node.left_keys, node.null_safe),
-            right=KeyRule(internal_schema(right.schema), node.right_keys, node.null_safe),
+            left=_left(node),
+            right=_right(node),
             output=internal_schema(node.schema),
             residual=residual(node, node.residual, fusion),
             insert_only=not (left.updating or right.updating),
@@ -43,12 +51,11 @@ def join(node: p.Join, fusion: Fusion) -> Join:
 
 def interval_join(node: p.IntervalJoin, fusion: Fusion) -> IntervalJoin:
     """A join with bounds on the difference of two times."""
-    left, right = node.inputs
     return IntervalJoin(
         IntervalJoinConfig(
             kind=node.kind,
-            left=KeyRule(internal_schema(left.schema), node.left_keys, node.null_safe),
-            right=KeyRule(internal_schema(right.schema), node.right_keys, node.null_safe),
+            left=_left(node),
+            right=_right(node),
             left_time=node.bounds.left_time,
             right_time=node.bounds.right_time,
             lower_ms=node.bounds.lower_ms,
@@ -85,8 +92,8 @@ def temporal_join(node: p.TemporalJoin, fusion: Fusion) -> TemporalJoin | Latest
         return LatestJoin(
             LatestJoinConfig(
                 kind=node.kind,
-                left=KeyRule(schemas[0], node.left_keys, node.null_safe),
-                right=KeyRule(schemas[1], node.right_keys, node.null_safe),
+                left=_left(node),
+                right=_right(node),
                 output=internal_schema(node.schema),
                 residual=residual(node, node.residual, fusion),
                 loads_first=all(ends(n) for n in p.PhysicalPlan((right,)).nodes()),

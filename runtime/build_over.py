@@ -50,19 +50,7 @@ def _running(node: p.OverAggregate, fusion: Fusion) -> Operator:
         sql = compile_aggregate(carried, names, fusion.sql.context, order=None, window=clause)
         values.append(f"{sql} AS v{n}")
     inner = f"SELECT *, {', '.join(lifted)} FROM {{input}}"
-    outer = f"SELECT *, {', '.join(values)} FROM ({inner})"
-    named = [f"v{n}" for n in range(len(values))]
-    config = OverConfig(
-        sql=f"SELECT {', '.join([*columns, *named])} FROM ({outer}) WHERE due = 1 ORDER BY i",
-        rows=internal_schema(source),
-        keys=node.partition,
-        time=None if node.proctime else node.time,
-        history_rows=None,
-        history_ms=None,
-        output=internal_schema(node.schema),
-        what=what(node),
-    )
-    return OverRunning(config)
+    return OverRunning(_config(node, f"SELECT *, {', '.join(values)} FROM ({inner})", None, None))
 
 
 def _lifted(call: OverCall, node: p.OverAggregate, fusion: Fusion) -> str:
@@ -79,14 +67,17 @@ def _lifted(call: OverCall, node: p.OverAggregate, fusion: Fusion) -> str:
 
 
 def _by_time(node: p.OverAggregate, fusion: Fusion) -> Operator:
-    source = node.inputs[0].schema
     values = [f"{_value(c, node, fusion, _clause(c, node, 'g'))} AS v{n}" for n, c in enumerate(node.calls)]
-    columns = internal_names(len(source))
-    named = [f"v{n}" for n in range(len(values))]
-    inner = f"SELECT *, {', '.join(values)} FROM {{input}}"
     rows, ms = _history(node)
-    config = OverConfig(
-        sql=f"SELECT {', '.join([*columns, *named])} FROM ({inner}) WHERE due = 1 ORDER BY i",
+    return OverByTime(_config(node, f"SELECT *, {', '.join(values)} FROM {{input}}", rows, ms))
+
+
+def _config(node: p.OverAggregate, inner: str, rows: int | None, ms: int | None) -> OverConfig:
+    """``inner``: the rows with the values ``v0 …``. ``rows``, ``ms``: how much of the past these need."""
+    source = node.inputs[0].schema
+    shown = [*internal_names(len(source)), *(f"v{n}" for n in range(len(node.calls)))]
+    return OverConfig(
+        sql=f"SELECT {', '.join(shown)} FROM ({inner}) WHERE due = 1 ORDER BY i",
         rows=internal_schema(source),
         keys=node.partition,
         time=None if node.proctime else node.time,
@@ -95,7 +86,6 @@ def _by_time(node: p.OverAggregate, fusion: Fusion) -> Operator:
         output=internal_schema(node.schema),
         what=what(node),
     )
-    return OverByTime(config)
 
 
 def _history(node: p.OverAggregate) -> tuple[int | None, int | None]:

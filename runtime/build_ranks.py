@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from streamsql.changelog import ChangelogMode
 from streamsql.planner import physical as p
@@ -16,8 +17,9 @@ from .operators.deduplicate import KeepFirst, KeepFirstByTime, KeepLast
 from .operators.expiry import WindowExpiry
 from .operators.limit import Limit
 from .operators.partition_recompute import PartitionRecompute, PartitionRecomputeConfig
-from .operators.rank import TopN, TopNConfig
-from .operators.rank_retract import RetractTopN, RetractTopNConfig
+from .operators.rank import TopN
+from .operators.rank_config import RankConfig
+from .operators.rank_retract import RetractTopN
 from .operators.sort import FinalSort, SortConfig, TemporalSort
 from .operators.window_rank import WindowRank, WindowRankConfig
 
@@ -30,7 +32,7 @@ def limit(node: p.Limit, _: Fusion) -> Operator:
     if not node.inputs[0].updating:
         return Limit(node.offset, node.fetch)
     end = None if node.fetch is None else node.offset + node.fetch
-    return _ranked(node, "ROW_NUMBER", p.RankRange(node.offset + 1, end), (), (), with_rank=False)
+    return _ranked(node, _Ranking(p.RankRange(node.offset + 1, end)))
 
 
 def sort(node: p.Sort, _: Fusion) -> Operator:
@@ -47,12 +49,12 @@ def temporal_sort(node: p.TemporalSort, _: Fusion) -> Operator:
 def sort_limit(node: p.SortLimit, _: Fusion) -> Operator:
     """ORDER BY with LIMIT."""
     end = None if node.fetch is None else node.offset + node.fetch
-    return _ranked(node, "ROW_NUMBER", p.RankRange(node.offset + 1, end), (), node.order, with_rank=False)
+    return _ranked(node, _Ranking(p.RankRange(node.offset + 1, end), node.order))
 
 
 def rank(node: p.Rank, _: Fusion) -> Operator:
     """Top-N."""
-    return _ranked(node, node.function, node.range, node.partition, node.order, with_rank=node.with_rank)
+    return _ranked(node, _Ranking(node.range, node.order, node.partition, node.function, node.with_rank))
 
 
 def deduplicate(node: p.Deduplicate, _: Fusion) -> Operator:
@@ -122,79 +124,61 @@ def _sort_config(node: p.PhysicalNode, order: p.Order) -> SortConfig:
     return SortConfig(sql, internal_schema(node.schema), what(node))
 
 
-def _ranked(
-    node: p.PhysicalNode,
-    function: str,
-    range_: p.RankRange,
-    partition: tuple[int, ...],
-    order: p.Order,
-    *,
-    with_rank: bool,
-) -> Operator:
+@dataclass(frozen=True)
+class _Ranking:
+    """The ranks of rows that are wanted: by ``function`` in ``order``, of each ``partition``."""
+
+    range: p.RankRange
+    order: p.Order = ()
+    partition: tuple[int, ...] = ()
+    function: str = "ROW_NUMBER"
+    with_rank: bool = False
+
+
+def _ranked(node: p.PhysicalNode, ranking: _Ranking) -> Operator:
     source = node.inputs[0]
-    if range_.end is None or not (is_append_only(source) or has_head(function)):
-        return _recompute(node, function, range_, partition, order, with_rank=with_rank)
+    function, end = ranking.function, ranking.range.end
+    if end is None or not (is_append_only(source) or has_head(function)):
+        return _recompute(node, ranking)
     if not is_append_only(source):
-        return _retract(node, range_.start, range_.end, partition, order, with_rank=with_rank)
-    schema = source.schema
-    among_all = rank_sql(function, order, schema, ["g"])
-    among_old = rank_sql(function, order, schema, ["g", "old"])
+        row_order = ", ".join(["g", *_row_order(ranking.order, source.schema)])
+        config = _rank_config(node, ranking, f"SELECT p FROM {{input}} ORDER BY {row_order}", end)
+        return RetractTopN(config, end + (HEAD_ROWS_MORE if ranking.partition else HEAD_ROWS_MORE_OF_ALL))
+    among_all = rank_sql(function, ranking.order, source.schema, ["g"])
+    among_old = rank_sql(function, ranking.order, source.schema, ["g", "old"])
     inner = f"SELECT p, {among_all} AS r, CASE WHEN old = 1 THEN {among_old} END AS q FROM {{input}}"
-    config = TopNConfig(
-        sql=f"SELECT p, r, q FROM ({inner}) WHERE r <= {range_.end} OR q IS NOT NULL",
-        rows=internal_schema(schema),
-        keys=partition,
-        order=tuple(k.column for k in order),
-        start=range_.start,
-        end=range_.end,
-        with_rank=with_rank,
-        output=internal_schema(node.schema),
-        what=what(node),
-        emit=emit(node),
-    )
-    return TopN(config)
+    sql = f"SELECT p, r, q FROM ({inner}) WHERE r <= {end} OR q IS NOT NULL"
+    return TopN(_rank_config(node, ranking, sql, end))
 
 
-def _retract(
-    node: p.PhysicalNode, start: int, end: int, partition: tuple[int, ...], order: p.Order, *, with_rank: bool
-) -> Operator:
-    source = node.inputs[0].schema
-    config = RetractTopNConfig(
-        sql=f"SELECT p FROM {{input}} ORDER BY {', '.join(['g', *_row_order(order, source)])}",
-        rows=internal_schema(source),
-        keys=partition,
-        order=tuple(k.column for k in order),
-        start=start,
+def _rank_config(node: p.PhysicalNode, ranking: _Ranking, sql: str, end: int) -> RankConfig:
+    return RankConfig(
+        sql=sql,
+        rows=internal_schema(node.inputs[0].schema),
+        keys=ranking.partition,
+        order=tuple(k.column for k in ranking.order),
+        start=ranking.range.start,
         end=end,
-        head=end + (HEAD_ROWS_MORE if partition else HEAD_ROWS_MORE_OF_ALL),
-        with_rank=with_rank,
+        with_rank=ranking.with_rank,
         output=internal_schema(node.schema),
         what=what(node),
         emit=emit(node),
     )
-    return RetractTopN(config)
 
 
-def _recompute(
-    node: p.PhysicalNode,
-    function: str,
-    range_: p.RankRange,
-    partition: tuple[int, ...],
-    order: p.Order,
-    *,
-    with_rank: bool,
-) -> Operator:
+def _recompute(node: p.PhysicalNode, ranking: _Ranking) -> Operator:
     source = node.inputs[0]
     columns = internal_names(len(source.schema))
-    end = "" if range_.end is None else f" AND r <= {range_.end}"
-    value = rank_sql(function, order, source.schema, ["side", "g"])
+    start, end = ranking.range.start, ranking.range.end
+    until = "" if end is None else f" AND r <= {end}"
+    value = rank_sql(ranking.function, ranking.order, source.schema, ["side", "g"])
     inner = f"SELECT *, {value} AS r FROM {{input}}"
-    items = ["g", "side", *columns, *(["r"] if with_rank else [])]
-    sql = f"SELECT {', '.join(items)} FROM ({inner}) WHERE r >= {range_.start}{end} ORDER BY g, side, r, i"
+    items = ["g", "side", *columns, *(["r"] if ranking.with_rank else [])]
+    sql = f"SELECT {', '.join(items)} FROM ({inner}) WHERE r >= {start}{until} ORDER BY g, side, r, i"
     config = PartitionRecomputeConfig(
         sql=sql,
         rows=internal_schema(source.schema),
-        keys=partition,
+        keys=ranking.partition,
         output=internal_schema(node.schema),
         what=what(node),
         emit=emit(node),

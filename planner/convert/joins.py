@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from streamsql.changelog import ChangelogMode
 from streamsql.errors import UnsupportedError
@@ -14,11 +15,13 @@ from .. import physical as p
 from ..expressions import TRUE, Call, Expr, InputRef, conjuncts, is_deterministic, remap, shift
 from ..functions import conjunction
 from ..join_conditions import JoinCondition, KeyPair, call, key_pair, only_if, side_of, split_condition
-from ..join_kinds import IntervalBounds, interval_bounds
-from ..windows import WindowMatch, window_match
+from ..join_kinds import interval_bounds
+from ..windows import window_match
 from .calc import refs
 from .converter import Converter, refuse_ttl
 from .emit import lateness_below
+
+N = TypeVar("N", bound=p.JoinNode)
 
 
 def join(node: l.Join, c: Converter) -> p.PhysicalNode:
@@ -26,26 +29,35 @@ def join(node: l.Join, c: Converter) -> p.PhysicalNode:
         return c.convert(null_aware(node))
     if node.kind == "CROSS":
         node = replace(node, kind="INNER")
-    keyed = with_keys(node)
+    condition = split_condition(node.condition, len(node.left.schema))
+    keyed = with_keys(node, condition)
     if keyed is not node:
         below = join(keyed, c)
         return forwarding(below, node.schema, kept_columns(node, keyed))
     match = window_match(node)
     if match is not None:
         refuse_ttl(node.ttls, "event time frees the rows of a window join")
-        return _windowed(node, match, c)
+        inputs = (c.convert(node.left), c.convert(node.right))
+        match = replace(match, clock=replace(match.clock, lateness_ms=lateness_below(inputs)))
+        return join_of(p.WindowJoin, node, inputs, condition, match=match)
     bounds = interval_bounds(node)
     if bounds is not None and not any(c.convert(i).updating for i in node.inputs):
         refuse_ttl(node.ttls, "the bounds on time free the rows of an interval join")
-        return _interval(node, bounds, c)
-    return _regular(node, c, timed=bounds is not None)
+        inputs = (c.convert(node.left), c.convert(node.right))
+        return join_of(p.IntervalJoin, node, inputs, bounds.condition, bounds=bounds)
+    return _regular(node, c, condition, timed=bounds is not None)
 
 
-def _windowed(node: l.Join, match: WindowMatch, c: Converter) -> p.PhysicalNode:
-    condition = split_condition(node.condition, len(node.left.schema))
+def join_of(
+    kind: type[N],
+    node: l.Join,
+    inputs: tuple[p.PhysicalNode, p.PhysicalNode],
+    condition: JoinCondition,
+    **own: Any,
+) -> N:
+    """The join of that kind, whose keys are columns. ``own``: the fields that other kinds do not have."""
     left_keys, right_keys = columns_of(condition.keys)
-    inputs = (c.convert(node.left), c.convert(node.right))
-    made = p.WindowJoin(
+    joined = kind(
         schema=node.schema,
         inputs=inputs,
         kind=node.kind,
@@ -55,49 +67,17 @@ def _windowed(node: l.Join, match: WindowMatch, c: Converter) -> p.PhysicalNode:
         residual=condition.residual,
         where=node.condition,
         hints=node.hints,
-        match=replace(match, clock=replace(match.clock, lateness_ms=lateness_below(inputs))),
+        **own,
     )
-    return replace(made, upsert_key=upsert_key(made))
+    return replace(joined, upsert_key=upsert_key(joined))
 
 
-def _interval(node: l.Join, bounds: IntervalBounds, c: Converter) -> p.PhysicalNode:
-    left_keys, right_keys = columns_of(bounds.condition.keys)
-    made = p.IntervalJoin(
-        schema=node.schema,
-        inputs=(c.convert(node.left), c.convert(node.right)),
-        kind=node.kind,
-        left_keys=left_keys,
-        right_keys=right_keys,
-        null_safe=tuple(k.null_safe for k in bounds.condition.keys),
-        residual=bounds.condition.residual,
-        where=node.condition,
-        hints=node.hints,
-        bounds=bounds,
-    )
-    return replace(made, upsert_key=upsert_key(made))
-
-
-def _regular(node: l.Join, c: Converter, *, timed: bool = False) -> p.PhysicalNode:
+def _regular(node: l.Join, c: Converter, condition: JoinCondition, *, timed: bool = False) -> p.PhysicalNode:
     left, right = c.convert(node.left), c.convert(node.right)
-    condition = split_condition(node.condition, len(node.left.schema))
-    left_keys, right_keys = columns_of(condition.keys)
     updating = left.updating or right.updating or node.kind not in ("INNER", "SEMI")
     _check_deterministic(condition, updating)
-    made = p.Join(
-        schema=node.schema,
-        inputs=(left, right),
-        mode=ChangelogMode.RETRACT if updating else ChangelogMode.INSERT_ONLY,
-        kind=node.kind,
-        left_keys=left_keys,
-        right_keys=right_keys,
-        null_safe=tuple(k.null_safe for k in condition.keys),
-        residual=condition.residual,
-        where=node.condition,
-        hints=node.hints,
-        ttls=node.ttls,
-        holds_watermark=timed,
-    )
-    return replace(made, upsert_key=upsert_key(made))
+    mode = ChangelogMode.RETRACT if updating else ChangelogMode.INSERT_ONLY
+    return join_of(p.Join, node, (left, right), condition, mode=mode, ttls=node.ttls, holds_watermark=timed)
 
 
 def _check_deterministic(condition: JoinCondition, updating: bool) -> None:
@@ -121,14 +101,13 @@ def columns_of(keys: Sequence[KeyPair]) -> tuple[tuple[int, ...], tuple[int, ...
     return left, right
 
 
-def with_keys(node: l.Join) -> l.Join:
+def with_keys(node: l.Join, condition: JoinCondition) -> l.Join:
     """The join over inputs in which every key is a column, appended where it is an expression; else ``node``.
 
     A condition on one side of an outer join becomes a key as well: TRUE where it holds, else NULL, which matches
     nothing.
     """
     width = len(node.left.schema)
-    condition = split_condition(node.condition, width)
     rest, keys = [], list(condition.keys)
     held = {"LEFT": "left", "ANTI": "left", "SEMI": "left", "RIGHT": "right"}.get(node.kind)
     for part in condition.rest:

@@ -8,13 +8,13 @@ from streamsql.errors import UnsupportedError, ValidationError
 from .. import logical as l
 from .. import physical as p
 from ..expressions import Cast, Expr, InputRef
-from ..join_conditions import split_condition
+from ..join_conditions import JoinCondition
 from ..logical_joins import TemporalJoin
 from .calc import merge
 from .joins import columns_of
 
 
-def lookup_join(node: TemporalJoin, left: p.PhysicalNode) -> p.PhysicalNode | None:
+def lookup_join(node: TemporalJoin, left: p.PhysicalNode, keys: JoinCondition) -> p.PhysicalNode | None:
     """The join where the right side is a table that is asked; None where it is read beside. Keys are columns."""
     base, exprs, condition = merge(_without_names(node.right))
     options = _asked(base)
@@ -32,7 +32,6 @@ def lookup_join(node: TemporalJoin, left: p.PhysicalNode) -> p.PhysicalNode | No
             hint="leave the retry out, or SET 'lookup.cache' of the table to 'NONE' or 'PARTIAL'",
             position=node.position,
         )
-    keys = split_condition(node.condition, len(node.left.schema))
     left_keys, right_keys = columns_of(keys.keys)
     null_safe = tuple(k.null_safe for k in keys.keys)
     pairs = [(n, exprs[k]) for n, k in enumerate(right_keys) if not null_safe[n]]

@@ -11,22 +11,24 @@ from streamsql.schema import ROWTIME, Field, Schema
 
 from .. import physical as p
 from ..expressions import Expr, InputRef
-from ..join_conditions import call, split_condition
+from ..join_conditions import JoinCondition, call, split_condition
 from ..logical_joins import TemporalJoin
 from .converter import Converter, refuse_ttl
-from .joins import columns_of, forwarding, kept_columns, upsert_key, with_keys
+from .joins import forwarding, join_of, kept_columns, with_keys
 from .lookup import lookup_join
 
 
 def temporal_join(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
-    keyed = with_keys(node)
+    condition = split_condition(node.condition, len(node.left.schema))
+    keyed = with_keys(node, condition)
     if keyed is not node:
         return forwarding(temporal_join(keyed, c), node.schema, kept_columns(node, keyed))  # type: ignore[arg-type]
     refuse_ttl(node.ttls, "a temporal join keeps what its table holds")
-    return _event_time(node, c) if node.event_time else _processing_time(node, c)
+    make = _event_time if node.event_time else _processing_time
+    return make(node, c, condition)
 
 
-def _processing_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
+def _processing_time(node: TemporalJoin, c: Converter, condition: JoinCondition) -> p.PhysicalNode:
     left = c.convert(node.left)
     if left.updating:
         raise UnsupportedError(
@@ -34,11 +36,11 @@ def _processing_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
             "supported: what was joined cannot be found again to take it back",
             hint="use a regular join, or join before the rows are updated",
         )
-    asked = lookup_join(node, left)
-    return _made(node, left, c.convert(node.right), None) if asked is None else asked
+    asked = lookup_join(node, left, condition)
+    return _made(node, left, c.convert(node.right), condition, None) if asked is None else asked
 
 
-def _event_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
+def _event_time(node: TemporalJoin, c: Converter, condition: JoinCondition) -> p.PhysicalNode:
     if node.time is None or node.left.schema[node.time].time != ROWTIME:
         raise ValidationError(
             f"FOR SYSTEM_TIME AS OF for {node.table}: the time is no time attribute any more, because it comes out of "
@@ -52,7 +54,7 @@ def _event_time(node: TemporalJoin, c: Converter) -> p.PhysicalNode:
             hint="declare a WATERMARK in it, or use a processing-time attribute for its present rows",
         )
     right, marked = history(c.convert(node.right), node.table, c)
-    made = replace(_made(node, c.convert(node.left), right, version), marked=marked)
+    made = replace(_made(node, c.convert(node.left), right, condition, version), marked=marked)
     if right.upsert_key is None:
         if declared := _declared_key(right):
             raise _incomplete(node.table, declared)
@@ -82,26 +84,17 @@ def _incomplete(table: str, key: Sequence[str]) -> ValidationError:
 
 
 def _made(
-    node: TemporalJoin, left: p.PhysicalNode, right: p.PhysicalNode, version: int | None
+    node: TemporalJoin,
+    left: p.PhysicalNode,
+    right: p.PhysicalNode,
+    condition: JoinCondition,
+    version: int | None,
 ) -> p.TemporalJoin:
-    condition = split_condition(node.condition, len(node.left.schema))
-    left_keys, right_keys = columns_of(condition.keys)
-    made = p.TemporalJoin(
-        schema=node.schema,
-        inputs=(left, right),
-        mode=left.mode,
-        kind=node.kind,
-        left_keys=left_keys,
-        right_keys=right_keys,
-        null_safe=tuple(k.null_safe for k in condition.keys),
-        residual=condition.residual,
-        where=node.condition,
-        hints=node.hints,
-        time=node.time,
-        version=version,
+    joined = join_of(
+        p.TemporalJoin, node, (left, right), condition, mode=left.mode, time=node.time, version=version
     )
-    one = version is not None or (right.upsert_key is not None and set(right.upsert_key) <= set(right_keys))
-    return replace(made, upsert_key=left.upsert_key if one else upsert_key(made))
+    one = right.upsert_key is not None and set(right.upsert_key) <= set(joined.right_keys)
+    return replace(joined, upsert_key=left.upsert_key) if version is not None or one else joined
 
 
 def history(node: p.PhysicalNode, table: str, c: Converter) -> tuple[p.PhysicalNode, bool]:

@@ -24,9 +24,9 @@ from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import is_distinct
 from ..state.hashing import hash_columns
-from ..state.key_index import KeyIndex
 from ..state.slot_column import SlotColumn
 from .base import Operator, OperatorContext, StepTime
+from .keys import key_index
 
 
 class ChangelogNormalize(Operator):
@@ -38,7 +38,7 @@ class ChangelogNormalize(Operator):
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
-        self._index = ctx.state("keys", KeyIndex([self.schema.field(i).type for i in self.key], ctx.ttl_ms()))
+        self._index = key_index(ctx, self.schema, self.key)
         self._columns = [
             None if i in self.key else ctx.state(f"c{i}", SlotColumn(f.type))
             for i, f in enumerate(self.schema)

@@ -25,11 +25,11 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogBatch
 
 from ..state.hashing import hash_columns
-from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
 from ..state.slot_column import SlotColumn
 from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
 from .changes import Emit, first_of_each, net, spread
+from .keys import key_index
 from .on_time import on_time, times_ms
 
 I64 = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ class KeepFirst(Operator):
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
-        self._seen = ctx.state("keys", KeyIndex([self.schema.field(k).type for k in self.key], ctx.ttl_ms()))
+        self._seen = key_index(ctx, self.schema, self.key)
 
     def expire(self, now_ms: int) -> int:
         return len(self._seen.expire(now_ms))
@@ -109,7 +109,7 @@ class KeepLast(Operator):
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
-        self._index = ctx.state("keys", KeyIndex([self.schema.field(i).type for i in self.key], ctx.ttl_ms()))
+        self._index = key_index(ctx, self.schema, self.key)
         self._columns = [
             None if i in self.key else ctx.state(f"c{i}", SlotColumn(f.type))
             for i, f in enumerate(self.schema)

@@ -34,8 +34,8 @@ from .join_pairs import (
     Changes,
     KeyRule,
     Pairs,
+    PairsConfig,
     Residual,
-    ResidualConfig,
     candidates,
     padded,
     side_by_side,
@@ -44,18 +44,13 @@ from .join_pairs import (
 
 
 @dataclass(frozen=True)
-class IntervalJoinConfig:
+class IntervalJoinConfig(PairsConfig):
     """``left_time``, ``right_time``: columns of the inputs; bounds in milliseconds."""
 
-    kind: str
-    left: KeyRule
-    right: KeyRule
     left_time: int
     right_time: int
     lower_ms: int
     upper_ms: int
-    output: pa.Schema
-    residual: ResidualConfig | None
     proctime: bool = False
 
 

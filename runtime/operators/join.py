@@ -35,8 +35,8 @@ from .join_pairs import (
     Changes,
     KeyRule,
     Pairs,
+    PairsConfig,
     Residual,
-    ResidualConfig,
     candidates,
     copies,
     net,
@@ -48,18 +48,13 @@ Counts = KeyCounts | RowCounts
 
 
 @dataclass(frozen=True)
-class JoinConfig:
+class JoinConfig(PairsConfig):
     """``content_sql``: the whole result, from relations ``l`` and ``r`` that hold the rows of both sides.
 
     ``insert_only``: of both inputs; ``emits_inserts``: of the output. ``key``: the upsert key of the output.
     ``holds_watermark``: event time above waits for the end of the input, as rows come out however late.
     """
 
-    kind: str
-    left: KeyRule
-    right: KeyRule
-    output: pa.Schema
-    residual: ResidualConfig | None
     insert_only: bool
     emits_inserts: bool
     content_sql: str

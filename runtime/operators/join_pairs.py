@@ -122,6 +122,17 @@ class ResidualConfig:
     what: str
 
 
+@dataclass(frozen=True)
+class PairsConfig:
+    """What joins that pair rows by keys have in common. ``kind`` is INNER, LEFT, RIGHT, FULL, SEMI or ANTI."""
+
+    kind: str
+    left: KeyRule
+    right: KeyRule
+    output: pa.Schema
+    residual: ResidualConfig | None
+
+
 class Residual:
     """The condition of a join beyond equality, over candidate pairs."""
 

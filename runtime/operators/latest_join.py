@@ -22,18 +22,13 @@ from streamsql.changelog import ChangelogBatch
 from ..state.buffers import as_array
 from ..state.run_store import RunStore
 from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
-from .join_pairs import KeyRule, Residual, ResidualConfig, candidates, padded, side_by_side, taken
+from .join_pairs import PairsConfig, Residual, candidates, padded, side_by_side, taken
 
 
 @dataclass(frozen=True)
-class LatestJoinConfig:
+class LatestJoinConfig(PairsConfig):
     """``loads_first``: left rows wait until the right input has ended."""
 
-    kind: str
-    left: KeyRule
-    right: KeyRule
-    output: pa.Schema
-    residual: ResidualConfig | None
     loads_first: bool
     updating: bool
 

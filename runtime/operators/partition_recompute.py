@@ -24,11 +24,10 @@ from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import numpy
 from ..state.hashing import hash_columns
-from ..state.key_index import KeyIndex
 from ..state.run_store import RunProbe, RunStore
-from ..state.ttl import KeyedTtl
 from .base import Operator, OperatorContext, StepTime
 from .changes import Emit, difference, first_of_each
+from .keys import keyed_ttl
 
 HEAD = (pa.field("g", pa.int64()), pa.field("side", pa.int64()))
 
@@ -62,8 +61,7 @@ class PartitionRecompute(Operator):
             c.sql, {"input": self._schema}, pa.schema([*HEAD, *c.output]), c.what
         )
         self._rows = ctx.state("rows", RunStore(c.rows, c.keys))
-        types, ttl = [c.rows.field(k).type for k in c.keys], ctx.ttl_ms()
-        self._ttl = KeyedTtl(self._rows, None if ttl is None else ctx.state("keys", KeyIndex(types, ttl)))
+        self._ttl = keyed_ttl(ctx, self._rows, c.rows, c.keys)
 
     def expire(self, now_ms: int) -> int:
         return self._ttl.expire(now_ms)

@@ -16,7 +16,6 @@ of a partition to which none came for that long.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,55 +25,35 @@ from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import numpy
 from ..state.hashing import hash_columns
-from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
 from ..state.scalars import Scalars
-from ..state.ttl import KeyedTtl
 from .base import Operator, OperatorContext, StepTime
-from .changes import Emit, first_of_each, net, spread
+from .changes import first_of_each, net, spread
+from .keys import keyed_ttl
+from .rank_config import RankConfig
 
 I64 = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class TopNConfig:
-    """``sql``: over ``{input}`` with ``g`` (partition), ``old`` (0 or 1), the columns ``order``, ``i``, ``p``; yields
-    ``p`` of each row of rank ≤ ``end`` among all rows or among the old ones, its rank, and its old rank or NULL.
+class TopN(Operator):
+    """``config.sql`` has the rows of ``ranked("g", "old")``: their partition, and 0 or 1.
 
-    Ranks ``start`` to ``end`` are emitted, with the rank as last column where ``with_rank``.
+    It yields ``p`` of each row of rank ≤ ``end`` among all rows or among the old ones, its rank, and its old rank or
+    NULL.
     """
 
-    sql: str
-    rows: pa.Schema
-    keys: tuple[int, ...]
-    order: tuple[int, ...]
-    start: int
-    end: int
-    with_rank: bool
-    output: pa.Schema
-    what: str
-    emit: Emit
-
-
-class TopN(Operator):
-    """See the module's text."""
-
-    def __init__(self, config: TopNConfig) -> None:
+    def __init__(self, config: RankConfig) -> None:
         self.config = config
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
         c = self.config
-        number, i = pa.int64(), pa.field("i", pa.int64())
-        head = [pa.field("g", number), pa.field("old", number)]
-        self._ranked = pa.schema([*head, *(c.rows.field(k) for k in c.order), i, pa.field("p", number)])
-        found = pa.schema([(n, number) for n in ("p", "new", "old")])
+        self._ranked, self._held = c.ranked("g", "old"), c.numbered()
+        found = pa.schema([(n, pa.int64()) for n in ("p", "new", "old")])
         self._rank = ctx.engine.fragment(c.sql, {"input": self._ranked}, found, c.what)
-        self._held = pa.schema([*c.rows, i])
         self._rows = ctx.state("rows", RunStore(self._held, c.keys))
         self._count = ctx.state("count", Scalars())
-        types, ttl = [c.rows.field(k).type for k in c.keys], ctx.ttl_ms()
-        self._ttl = KeyedTtl(self._rows, None if ttl is None else ctx.state("keys", KeyIndex(types, ttl)))
+        self._ttl = keyed_ttl(ctx, self._rows, c.rows, c.keys)
 
     def expire(self, now_ms: int) -> int:
         return self._ttl.expire(now_ms)

@@ -29,37 +29,17 @@ from streamsql.changelog import ChangelogBatch
 from ..accumulators import numpy
 from ..state.consolidate import cancel, group_ids
 from ..state.hashing import hash_columns
-from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
 from ..state.scalars import Scalars
 from ..state.slot_column import SlotColumn
 from ..state.ttl import drop_keys
 from .base import Operator, OperatorContext, StepTime
-from .changes import Emit, first_of_each, net
+from .changes import first_of_each, net
+from .keys import key_index
+from .rank_config import RankConfig
 
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class RetractTopNConfig:
-    """``sql``: over ``{input}`` with ``g`` (partition), the columns ``order``, ``i``, ``p``; yields ``p`` by ``g`` and
-    then in order. Ranks ``start`` to ``end`` are emitted, with the rank as last column where ``with_rank``.
-
-    ``head``: how many rows a head has when it is read; it may grow to twice as many.
-    """
-
-    sql: str
-    rows: pa.Schema
-    keys: tuple[int, ...]
-    order: tuple[int, ...]
-    start: int
-    end: int
-    head: int
-    with_rank: bool
-    output: pa.Schema
-    what: str
-    emit: Emit
 
 
 @dataclass
@@ -73,25 +53,25 @@ class _Ranked:
 
 
 class RetractTopN(Operator):
-    """See the module's text."""
+    """``config.sql`` has the rows of ``ranked("g")``, their partition, and yields ``p`` by ``g`` and then in order.
 
-    def __init__(self, config: RetractTopNConfig) -> None:
+    ``head``: how many rows a head has when it is read; it may grow to twice as many.
+    """
+
+    def __init__(self, config: RankConfig, head: int) -> None:
         self.config = config
+        self.head = head
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
         c = self.config
-        number, i = pa.int64(), pa.field("i", pa.int64())
-        ordered = [c.rows.field(k) for k in c.order]
-        self._sorted = pa.schema([pa.field("g", number), *ordered, i, pa.field("p", number)])
-        self._sort = ctx.engine.fragment(
-            c.sql, {"input": self._sorted}, pa.schema([pa.field("p", number)]), c.what
-        )
-        self._held = pa.schema([*c.rows, i])
+        self._sorted, self._held = c.ranked("g"), c.numbered()
+        found = pa.schema([pa.field("p", pa.int64())])
+        self._sort = ctx.engine.fragment(c.sql, {"input": self._sorted}, found, c.what)
         self._rows = ctx.state("rows", RunStore(c.rows, c.keys))
         self._heads = ctx.state("heads", RunStore(self._held, c.keys))
-        self._index = ctx.state("keys", KeyIndex([c.rows.field(k).type for k in c.keys], ctx.ttl_ms()))
-        self._outside = ctx.state("outside", SlotColumn(number))
+        self._index = key_index(ctx, c.rows, c.keys)
+        self._outside = ctx.state("outside", SlotColumn(pa.int64()))
         self._count = ctx.state("count", Scalars())
 
     def expire(self, now_ms: int) -> int:
@@ -169,8 +149,8 @@ class RetractTopN(Operator):
         live[old] &= ~removed[order[old]]
         after = np.where(live, _counted(live, sorted_groups), 0)
         length = np.bincount(sorted_groups[live], minlength=count)
-        crowded = length > 2 * self.config.head
-        trimmed = crowded[sorted_groups] & (after > self.config.head)
+        crowded = length > 2 * self.head
+        trimmed = crowded[sorted_groups] & (after > self.head)
         after[trimmed] = 0
         outside = outside + np.bincount(sorted_groups[~inside | trimmed], minlength=count)
         outside = np.maximum(outside - np.bincount(groups[gone][missed], minlength=count), 0)
@@ -195,8 +175,8 @@ class RetractTopN(Operator):
         order = self._in_order(every, groups)
         groups = groups[order]
         ranks = _counted(np.ones(len(order), np.bool_), groups)
-        outside[which] = np.bincount(groups[ranks > self.config.head], minlength=len(outside))[which]
-        kept = ranks <= self.config.head
+        outside[which] = np.bincount(groups[ranks > self.head], minlength=len(outside))[which]
+        kept = ranks <= self.head
         fresh = every.take(pa.array(order[kept]))
         affected = short[ranked.groups]
         ranked.after[affected] = 0
