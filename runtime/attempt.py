@@ -146,7 +146,7 @@ class Attempt:
                 self.measure()
             if all(s.finished for s in plan.sources) or plan.graph.satisfied():
                 if plan.coordinator is not None:
-                    plan.coordinator.last(self._now_ms(), finished=True)
+                    plan.coordinator.last(self._now_ms(), finished=True, look=self._look)
                 return "FINISHED"
 
     def _stop(self) -> str | None:
@@ -157,7 +157,9 @@ class Attempt:
         coordinator = self.plan.coordinator
         try:
             if coordinator is not None:
-                path = coordinator.last(self._now_ms(), finished=drain, savepoint=wanted and wanted[0])
+                path = coordinator.last(
+                    self._now_ms(), finished=drain, savepoint=wanted and wanted[0], look=self._look
+                )
             if wanted is not None:
                 wanted[1].set_result(path or "" if coordinator is not None else "")
         except StateError as e:
@@ -168,6 +170,13 @@ class Attempt:
             wanted[1].set_exception(e)
             return None
         return "FINISHED" if drain else "CANCELED"
+
+    def _look(self) -> bool:
+        """While the last checkpoint is waited for: answer who asks. Whether the job is to stop."""
+        for request in self._signals.take():
+            request()
+        self.measure()
+        return self._signals.stopping
 
     def _await_work(self, last: float) -> None:
         """Sleep until something wakes the job, a timer is due, or it is time to look around."""

@@ -78,6 +78,19 @@ class _Task:
     done: threading.Event = field(default_factory=threading.Event)
 
 
+class _Deadline:
+    """Is over so long after the job was first seen stopping."""
+
+    def __init__(self, look: Callable[[], bool]) -> None:
+        self._look = look
+        self._end: float | None = None
+
+    def over(self) -> bool:
+        if self._look() and self._end is None:
+            self._end = time.monotonic() + LAST_S
+        return self._end is not None and time.monotonic() > self._end
+
+
 class _NotWrittenError(ConnectorError):
     """The store took nothing for as long as it was tried."""
 
@@ -192,13 +205,22 @@ class Coordinator:
             return
         self._waiting = (directory, answer)
 
-    def last(self, now_ms: int, *, finished: bool, savepoint: str | None = None) -> str | None:
+    def last(
+        self,
+        now_ms: int,
+        *,
+        finished: bool,
+        savepoint: str | None = None,
+        look: Callable[[], bool] = lambda: True,
+    ) -> str | None:
         """The last checkpoint of a job that ends, waited for; the path of the savepoint, if one is wanted.
 
+        It waits for a broker that is away as long as the job would; once the job is to stop, 30 seconds more. ``look`` is
+        called now and then and says whether it is.
         Raises StateError where it cannot be taken in time: what was written since the one before is then dropped by
         sinks that commit with checkpoints.
         """
-        deadline = time.monotonic() + LAST_S
+        deadline = _Deadline(look)
         self._wait_for(self._current, deadline)
         self._raise_error()
         if self._store is None and savepoint is None:
@@ -206,19 +228,21 @@ class Coordinator:
         if not finished and savepoint is None and not self._dirty and self._last is not None:
             return None
         while not self._settled(0.2):
-            if time.monotonic() > deadline:
+            self._raise_error()
+            if deadline.over():
                 raise self._late("sinks were not acknowledged")
         answer: Future[str] | None = Future() if savepoint is not None else None
         task = self._begin(now_ms, finished=finished, directory=savepoint, answer=answer)
-        self._wait_for(task, time.monotonic() + LAST_S)
+        self._wait_for(task, deadline)
         self._raise_error()
         if self._store is not None and self._options.delete_at_end:
             self._retried(self._store.delete, task.snapshot.number)
         return answer.result(0) if answer is not None else None
 
-    def _wait_for(self, task: _Task | None, deadline: float) -> None:
-        if task is not None and not task.done.wait(max(0.0, deadline - time.monotonic())):
-            raise self._late(self._trouble or "it takes too long")
+    def _wait_for(self, task: _Task | None, deadline: _Deadline) -> None:
+        while task is not None and not task.done.wait(0.2):
+            if deadline.over():
+                raise self._late(self._trouble or "it takes too long")
 
     @staticmethod
     def _late(why: str) -> StateError:
