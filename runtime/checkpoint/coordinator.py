@@ -215,9 +215,8 @@ class Coordinator:
     ) -> str | None:
         """The last checkpoint of a job that ends, waited for; the path of the savepoint, if one is wanted.
 
-        It waits for a broker that is away as long as the job would; once the job is to stop, 30 seconds more. ``look`` is
-        called now and then and says whether it is.
-        Raises StateError where it cannot be taken in time: what was written since the one before is then dropped by
+        It waits for a broker that is away as long as the job would; once the job is to stop, 30 seconds more.
+        ``look`` is called now and then and says whether it is. Raises StateError where it cannot be taken in time: what was written since the one before is then dropped by
         sinks that commit with checkpoints.
         """
         deadline = _Deadline(look)
