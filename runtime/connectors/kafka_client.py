@@ -27,6 +27,9 @@ QUEUED_MESSAGES_MIN = 200_000
 """Messages fetched ahead: more than one batch, so that fetching goes on while a batch is decoded."""
 RECONNECT_BACKOFF_MAX_MS = 1_000
 """A broker that comes back is found within a second; the default of 10 s is felt by whoever waits."""
+RECOVERY = "none"
+"""A client whose brokers are all away connects to them again, with pauses. librdkafka's default ``rebootstrap`` makes
+and drops broker objects without a pause, which takes seconds longer to find a broker that is back."""
 LINGER_MS = 5
 """How long a message waits for others: long enough to fill batches under load, too short to be seen."""
 
@@ -138,6 +141,7 @@ def create_consumer(context: SourceContext, health: Health, *, bounded: bool, re
     given = client_properties(properties_of(context), Client.CONSUMER, owner_of(context))
     configuration: dict[str, Any] = {
         "group.id": f"streamsql.{context.table.path.name}",  # librdkafka wants one; it is never joined
+        "metadata.recovery.strategy": RECOVERY,
         "queued.min.messages": QUEUED_MESSAGES_MIN,
         "fetch.queue.backoff.ms": FETCH_QUEUE_BACKOFF_MS,
         "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MAX_MS,
@@ -159,6 +163,7 @@ def create_producer(
     idempotent = given.get("acks", given.get("request.required.acks", "all")) in ("all", "-1")
     configuration: dict[str, Any] = {
         "enable.idempotence": idempotent,
+        "metadata.recovery.strategy": RECOVERY,
         "linger.ms": LINGER_MS,
         "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MAX_MS,
         "partitioner": "murmur2_random",  # Java's: equal keys land where other producers put them

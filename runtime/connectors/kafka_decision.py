@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streamsql.catalog.kafka_properties import Client, client_properties
 
-from .kafka_client import LOG, Health, create_client
+from .kafka_client import LOG, RECONNECT_BACKOFF_MAX_MS, RECOVERY, Health, create_client
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class DecisionReader:
         taken = client_properties(properties, Client.PRODUCER, owner)
         given = client_properties(properties, Client.CONSUMER, owner)
         configuration: dict[str, Any] = {
+            "metadata.recovery.strategy": RECOVERY,
+            "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MAX_MS,
             **{name: value for name, value in given.items() if name in taken},  # what both clients take
             "group.id": group,
             "isolation.level": "read_committed",  # the answer waits for a transaction that is being committed

@@ -98,6 +98,7 @@ class Fetcher:
         self._assigned: set[int] = set()
         self._finished: set[int] = set()
         self._newly_finished: set[int] = set()
+        self._at_end: set[int] = set()
         self._paused: frozenset[int] = frozenset()
         self._last_batch = 0.0
         self._topic_base: dict[str, int] = {}
@@ -219,6 +220,7 @@ class Fetcher:
                 self._health.on_answer()
                 i = self._ids.get(Partition(event.topic(), event.partition()))
                 if i is not None and event.offset() >= self._end[i]:
+                    self._at_end.add(i)
                     self._finish(i)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise ConnectorError(
@@ -284,6 +286,10 @@ class Fetcher:
                 self._next[i] = moved[i] = after
             if last[i] + 1 >= self._end[i]:
                 self._finish(i)
+        for i in self._at_end:  # the last records are no messages: marks of transactions, or aborted
+            if self._next[i] < self._end[i]:
+                self._next[i] = moved[i] = int(self._end[i])
+        self._at_end.clear()
         return keep, moved
 
 

@@ -69,6 +69,7 @@ class ScanPlan:
     bounded_ms: int
     group: str | None
     reset: str | None
+    reset_given: bool
     discovery_ms: int
 
     @property
@@ -110,6 +111,7 @@ def scan_plan(context: SourceContext) -> ScanPlan:
         bounded_ms=int(options["scan.bounded.timestamp-millis"] or 0),
         group=group,
         reset=reset or _RESET_OF_MODE.get(startup),
+        reset_given=reset is not None,
         discovery_ms=0 if bounded != "unbounded" else int(options["scan.topic-partition-discovery.interval"]),
     )
 
@@ -154,11 +156,12 @@ def spans(
     plan: ScanPlan,
     partitions: list[Partition],
     positions: Mapping[str, str],
+    remembered: Mapping[str, int] | None = None,
     *,
     new: bool = False,
 ) -> list[Span]:
-    """What to read of each partition. ``positions`` are those of a resumed job; ``new``: the partitions
-    appeared later.
+    """What to read of each partition. ``positions`` and ends that are ``remembered`` are those of a resumed
+    job; ``new``: the partitions appeared later.
 
     A partition that is new, or unknown to the resumed job, is read from its beginning. KafkaException while
     no broker answers. Raises ConnectorError where the group has no offset, or the log no longer has the one
@@ -170,8 +173,15 @@ def spans(
         starts = {p: resumed.get(p, marks[p][0]) for p in partitions}
     else:
         starts = _starts(consumer, plan, partitions, marks)
-    ends = _ends(consumer, plan, partitions, marks, starts)
-    return [Span(p, _within(plan, p, starts[p], marks[p]), ends.get(p), marks[p][1]) for p in partitions]
+    if remembered:
+        ends = {p: remembered[p.split] for p in partitions}
+    else:
+        ends = _ends(consumer, plan, partitions, marks, starts)
+    found: list[Span] = []
+    for p in partitions:
+        start = _within(plan, p, starts[p], marks[p], resumed=p in resumed)
+        found.append(Span(p, start, ends.get(p), marks[p][1]))
+    return found
 
 
 _Marks = tuple[int, int]
@@ -182,12 +192,21 @@ def _marks(consumer: Any, partition: Partition) -> _Marks:
     return int(low), int(high)
 
 
-def _within(plan: ScanPlan, partition: Partition, start: int, marks: _Marks) -> int:
-    """``start``, or where the reset policy says when the log does not have it."""
+def _within(plan: ScanPlan, partition: Partition, start: int, marks: _Marks, *, resumed: bool) -> int:
+    """``start``, or where the reset policy says when the log does not have it.
+
+    A resumed job would lose messages so, or read some again: that must be asked for by name.
+    """
     low, high = marks
     if low <= start <= high:
         return start
     what = f"{plan.owner}: offset {start} of {partition.split} is not in the log, which has {low} to {high}"
+    if resumed and not plan.reset_given:
+        lost = f"{low - start} messages are gone" if start < low else "the topic is not the one that was read"
+        raise ConnectorError(
+            f"{what}: {lost} since the checkpoint",
+            hint="set 'properties.auto.offset.reset' to 'earliest' or 'latest' to go on without them",
+        )
     if plan.reset is None:
         raise ConnectorError(
             what, hint="set 'properties.auto.offset.reset' to 'earliest' or 'latest' to go on from there"

@@ -6,6 +6,7 @@ It owns the consumer. A broker that is away is waited for, at the start and late
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -33,13 +34,17 @@ COMMIT_INTERVAL_S = 1.0
 MISSING_TOPIC_PROBES = 5
 """So often, once a second, must a topic be missing to count as deleted: a starting broker may not know it."""
 
+ENDS = "ends"
+"""The key in a source's memory for where a bounded read ends."""
+
 OnAssigned = Callable[[Mapping[str, Position]], None]
 
 
 class Reader:
     """Fetches into ``out`` in its own thread. ``partitions`` only grows; a split's id is its index there.
 
-    ``on_assigned`` is told the first offset of new partitions, in the reader's thread.
+    ``on_assigned`` is told the first offset of new partitions, in the reader's thread. ``ends``: where a bounded
+    read ends, once that is known.
     """
 
     def __init__(
@@ -62,6 +67,8 @@ class Reader:
         self._on_assigned = on_assigned
         self.partitions: tuple[Partition, ...] = ()
         self.known_ends: Mapping[str, int] = {}
+        self._remembered = remembered_ends(context.memory) if plan.is_bounded else {}
+        self.ends: Mapping[str, int] = self._remembered
         self.paused: frozenset[str] = frozenset()
         self._commits = commits_offsets(properties_of(context))
         self._to_commit: dict[str, Position] = {}
@@ -121,6 +128,9 @@ class Reader:
         while not self._out.stopped:
             try:
                 partitions = find_partitions(self._consumer, self._plan, ANSWER_TIMEOUT_S)
+                ends = self._remembered
+                if ends:  # a bounded read that goes on ends where it would have ended
+                    partitions = [p for p in partitions if p.split in ends]
                 if not partitions and (self._plan.is_bounded or not self._plan.discovery_ms):
                     pattern = self._plan.pattern.pattern if self._plan.pattern is not None else ""
                     raise ConnectorError(f"{self._owner}: no topic matches '{pattern}'")
@@ -144,8 +154,10 @@ class Reader:
         self._out.wait(PROBE_INTERVAL_S)
 
     def _assign(self, partitions: list[Partition], positions: Mapping[str, Position], *, new: bool) -> None:
-        found = spans(self._consumer, self._plan, partitions, positions, new=new)
+        found = spans(self._consumer, self._plan, partitions, positions, self._remembered, new=new)
         self._fetcher.assign(found)
+        if self._plan.is_bounded:
+            self.ends = {s.partition.split: s.end for s in found if s.end is not None}
         self.partitions = tuple(self._fetcher.partitions)
         self.known_ends = self._fetcher.known_ends()
         self._on_assigned({s.partition.split: str(s.start) for s in found})
@@ -219,3 +231,9 @@ class Reader:
             self._commit_now(wait=False)
             self._out.wait(None, until=lambda: bool(self._to_commit))
         self._commit_now(wait=True)
+
+
+def remembered_ends(memory: Mapping[str, str]) -> Mapping[str, int]:
+    """Per split, the end that was fixed at the first start; empty where there is none."""
+    found: dict[str, int] = json.loads(memory.get(ENDS, "{}"))
+    return found

@@ -293,15 +293,19 @@ class MessageSender:
         """As the sink's; asks a broker that was away, at most once a second, whether it is back."""
         if self._closed:
             return None
-        health = self._outlet.health
         with contextlib.suppress(StreamSqlError):  # raised again by the next write or flush
             self._outlet.poll()
+        self._probe()
+        return self._outlet.health.status()
+
+    def _probe(self) -> None:
+        """Ask a broker that was away whether it is back, once in a while."""
+        health = self._outlet.health
         if health.away and time.monotonic() - self._last_probe >= PROBE_INTERVAL_S:
             self._last_probe = time.monotonic()
             with contextlib.suppress(KafkaException):
                 self._outlet.client.list_topics(self._probe_topic, timeout=PROBE_TIMEOUT_S)
                 health.on_answer()
-        return health.status()
 
     def drain(self, timeout_s: float | None = None) -> None:
         """Wait for every acknowledgement; those that never come fail after ``message.timeout.ms``.
@@ -311,7 +315,9 @@ class MessageSender:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while len(self._outlet.client) > 0 and (deadline is None or time.monotonic() < deadline):
             if deadline is not None and self._outlet.health.away:
-                break
+                self._probe()
+                if self._outlet.health.away:
+                    break
             self._outlet.flush(0.2)
         if deadline is None:
             self._outlet.raise_failure()

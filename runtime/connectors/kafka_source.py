@@ -10,6 +10,7 @@ the job's: partitions are assigned, never subscribed.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
@@ -24,7 +25,7 @@ from .kafka_fetch import Fetched
 from .kafka_metadata import wanted_parts
 from .kafka_offsets import scan_plan
 from .kafka_queue import Handover, Ready, ReadyQueue
-from .kafka_reader import Reader
+from .kafka_reader import ENDS, Reader
 from .kafka_rows import Built, RowBuilder
 
 CLOSE_TIMEOUT_S = 10.0
@@ -90,6 +91,10 @@ class KafkaSource(Source):
 
     def commit(self, positions: Mapping[str, Position]) -> None:
         self._reader.commit(positions)
+
+    def memory(self) -> Mapping[str, str]:
+        ends = self._reader.ends
+        return {ENDS: json.dumps(ends)} if ends else {}
 
     def status(self) -> str | None:
         pattern = self._plan.pattern

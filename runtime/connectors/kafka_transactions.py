@@ -30,6 +30,8 @@ from .kafka_send import CHUNK_MESSAGES, QUEUE_MESSAGES_MAX, Outlet, undelivered
 
 ANSWER_S = 2.0
 """How long one request waits before it looks whether it is still wanted; then it is resumed."""
+REQUEST_TIMEOUT_MS = 30_000
+"""How long librdkafka waits for an answer; adding an offset to a transaction cannot be left before."""
 CLOSE_S = 5.0
 """How long ``close`` takes for aborting what is open; else the next run does it, or the broker after a while."""
 TAKEOVER_S = 3.0
@@ -41,6 +43,20 @@ _FENCED = (
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
 )
+
+_PASSING = (
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._WAIT_COORD,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
+)
+"""librdkafka marks only the errors of transactions as ones that pass."""
 
 
 @dataclass
@@ -73,14 +89,14 @@ class KafkaTransaction(Transaction, Outlet):
         self._failure: StreamSqlError | None = None
         self._lost: str | None = None
         self._lock = threading.Lock()
+        self._asked: float | None = None
         self._closed = False
         self._opened = False
         self._unknown = False
         self._current = 0
         self._prepared: tuple[int, _Lane] | None = None
-        self._reader = DecisionReader(self._properties, self._owner, self.health, place.prefix)
-        self._group = self._reader.group
-        self._lanes = [_Lane(self._create_producer(place.prefix, i)) for i in range(LANES)]
+        self._lanes: list[_Lane] = []  # the clients are made by ``open``
+        self._readers: dict[str, DecisionReader] = {}
 
     def _create_producer(self, prefix: str, number: int) -> Any:
         return create_producer(
@@ -90,6 +106,7 @@ class KafkaTransaction(Transaction, Outlet):
             {
                 "transactional.id": f"{prefix}-{number}",
                 "transaction.timeout.ms": self._timeout_ms,
+                "socket.timeout.ms": min(REQUEST_TIMEOUT_MS, self._timeout_ms),
                 "queue.buffering.max.messages": QUEUE_MESSAGES_MAX + 10 * CHUNK_MESSAGES,
                 "on_delivery": self._on_delivery,
             },
@@ -100,6 +117,7 @@ class KafkaTransaction(Transaction, Outlet):
         return self._place.as_json()
 
     def open(self, recorded: Mapping[str, Any] | None) -> tuple[int, str] | None:
+        self._lanes = [_Lane(self._create_producer(self._place.prefix, i)) for i in range(LANES)]
         place = self._place if recorded is None else Place.of(recorded)
         if place.prefix != self._place.prefix:
             self._fence_former_ids(place.prefix)
@@ -120,16 +138,15 @@ class KafkaTransaction(Transaction, Outlet):
             producer = self._create_producer(prefix, i)
             self._until_answered("opening", producer.init_transactions)
 
+    def _reader(self, prefix: str) -> DecisionReader:
+        if prefix not in self._readers:
+            self._readers[prefix] = DecisionReader(self._properties, self._owner, self.health, prefix)
+        return self._readers[prefix]
+
     def _read(self, place: Place) -> Decision | None:
+        reader = self._reader(place.prefix)
         answers: list[Decision | None] = []
-        reader = self._reader
-        if place.prefix != self._place.prefix:
-            reader = DecisionReader(self._properties, self._owner, self.health, place.prefix)
-        try:
-            self._until_answered("opening", lambda wait_s: answers.append(reader.read(place, wait_s)))
-        finally:
-            if reader is not self._reader:
-                reader.close()
+        self._until_answered("opening", lambda wait_s: answers.append(reader.read(place, wait_s)))
         return answers[0]
 
     def prepare(self, checkpoint: int) -> None:
@@ -156,8 +173,9 @@ class KafkaTransaction(Transaction, Outlet):
         self._prepared = None
 
     def status(self) -> str | None:
-        if self._lost is not None and self._failure is None:
-            return self._lost
+        asked = self._asked
+        if asked is not None and time.monotonic() - asked > ANSWER_S:
+            self.health.on_silence("it does not answer")
         return self.health.status()
 
     def close(self) -> None:
@@ -173,7 +191,8 @@ class KafkaTransaction(Transaction, Outlet):
                 lane.producer.purge()
                 lane.producer.flush(0)
             lane.busy.release()
-        self._reader.close()
+        for reader in self._readers.values():
+            reader.close()
 
     # -- the sinks' side -----------------------------------------------------------------------------------------------
     @property
@@ -188,13 +207,12 @@ class KafkaTransaction(Transaction, Outlet):
         """The lane that is written, in a transaction. Raises what has failed."""
         self.raise_failure()
         with self._lock:
+            if self._closed or not self._opened:
+                state = "closed" if self._closed else "not open yet"
+                raise ConnectorError(f"{self._owner}: its transaction is {state}")
             lane = self._lanes[self._current]
             if lane.begun is not None:
                 return lane
-            if self._closed or not self._opened:
-                raise ConnectorError(
-                    f"{self._owner}: its transaction is {'closed' if self._closed else 'not open yet'}"
-                )
             if self._unknown:  # the job goes on in spite of that: from here the decision is known again
                 self._decide(lane, Decision(0, "", self._me))
                 self._unknown = False
@@ -240,7 +258,7 @@ class KafkaTransaction(Transaction, Outlet):
         self._finish(lane, decision)
 
     def _finish(self, lane: _Lane, decision: Decision) -> None:
-        offsets, group = [decision.offset(self._place)], self._group
+        offsets, group = [decision.offset(self._place)], self._reader(self._place.prefix).group
         with lane.busy:
             self._until_answered(
                 "committing",
@@ -255,15 +273,18 @@ class KafkaTransaction(Transaction, Outlet):
             if self._closed:
                 raise ConnectorError(f"{self._owner} was closed while {doing}")
             try:
+                self._asked = time.monotonic() if self._asked is None else self._asked
                 ask(ANSWER_S)
             except KafkaException as e:
                 error = error_of(e)
                 if error.fatal() or is_hopeless(e) or not _passes(error):
+                    self._asked = None
                     raise self.failed(doing, error) from None
                 self.health.on_silence(reason(error))
                 if error.code() != KafkaError._TIMED_OUT:
                     time.sleep(0.1)
                 continue
+            self._asked = None
             self.health.on_answer()
             return
 
@@ -315,7 +336,7 @@ class KafkaTransaction(Transaction, Outlet):
         deadline = time.monotonic() + TAKEOVER_S
         while time.monotonic() < deadline:
             with contextlib.suppress(KafkaException):
-                found = self._reader.read(self._place, ANSWER_S)
+                found = self._reader(self._place.prefix).read(self._place, ANSWER_S)
                 if found is not None and found.owner != self._me:
                     return True
             time.sleep(0.2)
@@ -327,4 +348,4 @@ def _passes(error: KafkaError) -> bool:
     """Whether trying again helps."""
     if error.txn_requires_abort():
         return False
-    return bool(error.retriable()) or error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
+    return bool(error.retriable()) or error.code() in _PASSING

@@ -9,6 +9,8 @@ import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.kafka.client import Cluster
@@ -38,6 +40,7 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
@@ -107,6 +110,20 @@ class Broker(Cluster):
     def resume(self) -> None:
         """SIGCONT: ends `pause`."""
         os.kill(self.pid, signal.SIGCONT)
+
+    def restart(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """Ends the broker and starts it again; returns when it answers."""
+        self._end(how)
+        self.start()
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Nothing answers inside the block."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
 
     def close(self) -> None:
         """Kills the broker if it runs, and deletes its data."""

@@ -18,7 +18,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 REQUEST_TIMEOUT_S = 30.0  # a loaded machine may need seconds; more than this is a failure
 LOG = logging.getLogger("tests.kafka")
@@ -80,9 +80,20 @@ class Cluster:
 
     def create_topic(self, name: str, partitions: int = 1, config: dict[str, str] | None = None) -> None:
         """Creates the topic and waits until every partition has a leader."""
-        admin, deadline = self.admin(), time.monotonic() + REQUEST_TIMEOUT_S
+        admin = self.admin()
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
         admin.create_topics([new], operation_timeout=REQUEST_TIMEOUT_S)[name].result(REQUEST_TIMEOUT_S)
+        self._wait_for_leaders(admin, name, partitions)
+
+    def add_partitions(self, name: str, partitions: int) -> None:
+        """Gives the topic so many partitions in all, and waits until every one has a leader."""
+        admin = self.admin()
+        admin.create_partitions([NewPartitions(name, partitions)])[name].result(REQUEST_TIMEOUT_S)
+        self._wait_for_leaders(admin, name, partitions)
+
+    @staticmethod
+    def _wait_for_leaders(admin: AdminClient, name: str, partitions: int) -> None:
+        deadline = time.monotonic() + REQUEST_TIMEOUT_S
         while time.monotonic() < deadline:
             found = admin.list_topics(name, timeout=REQUEST_TIMEOUT_S).topics[name].partitions
             if len(found) == partitions and all(p.leader >= 0 for p in found.values()):
@@ -112,6 +123,29 @@ class Cluster:
         left = producer.flush(REQUEST_TIMEOUT_S)
         if failures or left:
             raise KafkaException(failures[0] if failures else KafkaError(KafkaError._MSG_TIMED_OUT))
+
+    def transact(
+        self,
+        topic: str,
+        records: Iterable[tuple[Any, ...]],
+        *,
+        commit: bool | None = True,
+        name: str = "tests",
+    ) -> Producer:
+        """Sends the records in one transaction, and commits it, aborts it (False) or leaves it open (None).
+
+        Returns the producer, which ends an open transaction. `name` is the transactional id.
+        """
+        producer = Producer(self.config(transactional_id=f"{topic}-{name}"))
+        producer.init_transactions(REQUEST_TIMEOUT_S)
+        producer.begin_transaction()
+        failures: list[KafkaError] = []
+        for record in records:
+            assert _try_produce(producer, topic, Record(*record), failures)
+        assert not producer.flush(REQUEST_TIMEOUT_S) and not failures, failures
+        if commit is not None:
+            (producer.commit_transaction if commit else producer.abort_transaction)(REQUEST_TIMEOUT_S)
+        return producer
 
     def consume_all(
         self,
