@@ -279,3 +279,24 @@ def test_a_uri_that_nobody_understands() -> None:
     with pytest.raises(ConfigError, match="'ftp://host/x' cannot be opened") as raised:
         CheckpointStore("ftp://user:secret@host/x", "j", run="r", now_ms=lambda: 0)
     assert "secret" not in str(raised.value)
+
+
+def test_what_compaction_has_written_stays(opened: Open) -> None:
+    """No manifest refers to it before the next checkpoint does."""
+    store, job = opened(), ModelJob()
+    for n in range(6):
+        job.operators[0].put(n, ("x", n))
+        write(store, job, complete=False)
+        store.compact()
+        store.complete(job.number)
+    assert any("c-" in pack for pack in store.candidates()[0].manifest.packs)
+    assert plain(store.candidates()[0].snapshot()) == plain(job.whole())
+
+
+def test_an_unreadable_checkpoint_of_a_higher_number_goes(opened: Open, tmp_path: Path) -> None:
+    (tmp_path / "orders/chk-9").mkdir(parents=True)
+    (tmp_path / "orders/chk-9/_metadata").write_text("{")
+    store, job = opened(), ModelJob()
+    assert store.next_number() == 10
+    write(store, job)
+    assert [f.number for f in store.candidates()] == [1] and store.problems == []
