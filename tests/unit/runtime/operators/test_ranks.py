@@ -40,7 +40,7 @@ def test_with_the_rank_every_row_that_shifts_is_emitted(restored: bool) -> None:
         """)
         h.push("+I a 1 0")
         assert h.take() == []
-        assert h.content("Rank") == ["+I a 3 0 2", "+I a 5 0 1", "+I b 7 0 1", "+I b null 0 2"]
+        assert h.content("Rank") == ["+I a 3 2", "+I a 5 1", "+I b 7 1", "+I b null 2"]
 
 
 def test_without_the_rank_rows_enter_and_leave(restored: bool) -> None:
