@@ -163,7 +163,9 @@ def _unknown(saved: JobSnapshot, job: SavedJob | None, name: str) -> StateError:
 
 
 def _readable(rows: pa.Table) -> pa.Table:
-    """The table with names that differ, and texts where SQL has no such type."""
+    """The table with names that differ, and texts where SQL has no such type; without columns it has nothing."""
+    if not rows.num_columns:
+        return pa.table({"key": pa.array([], pa.int64())})  # a group of all rows has no key
     columns: list[pa.ChunkedArray] = []
     for column in rows.columns:
         try:

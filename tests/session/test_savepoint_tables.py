@@ -68,6 +68,14 @@ def test_pieces_have_the_columns_of_what_they_keep(market: Market, path: str) ->
     assert keys == [{"key0": "apple"}, {"key0": "pear"}]
 
 
+def test_a_piece_without_columns_is_empty(market: Market) -> None:
+    top = f"SELECT *, ROW_NUMBER() OVER (ORDER BY kilos DESC) AS n FROM ({VIEW.split(' AS ', 1)[1]})"
+    path = market.saved(f"INSERT INTO totals SELECT fruit, kilos, '' FROM ({top}) WHERE n <= 2")
+    assert rows(market.env, f"SELECT * FROM savepoint_state('{path}', 'Rank', 'keys')") == []
+    found = rows(market.env, f"SELECT * FROM savepoint_state('{path}', 'Rank')")
+    assert found == [{"fruit": "pear", "kilos": 5}, {"fruit": "apple", "kilos": 1}]
+
+
 def test_checkpoints_are_read_alike_and_by_another_session(market: Market, path: str) -> None:
     checkpoints = market.folder.parent / "checkpoints" / "insert_into_totals"
     with TableEnvironment() as env:
