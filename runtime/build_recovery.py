@@ -48,11 +48,12 @@ def begin(
         job_id=job.id,
         job_name=job.name,
         attempt=job.attempt,
+        expected=job.last_checkpoint,
         directory=directory,
         now_ms=job.now_ms,
     )
     if recovery.own and recovery.saved is not None:
-        job.id = recovery.saved.job_id
+        job.id, job.last_checkpoint = recovery.saved.job_id, recovery.saved.number
     return recovery
 
 

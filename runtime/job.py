@@ -60,6 +60,8 @@ class Job:
         self.statement = ""
         self.attempt = 0
         """Counts from 1."""
+        self.last_checkpoint: int | None = None
+        """The last that earlier attempts completed, or the one that was resumed."""
         self.notes: list[str] = []
         """What a user should know of how the job began: what state it goes on with."""
         self.release: Callable[[], None] = lambda: None
@@ -294,6 +296,7 @@ class Job:
             except Exception as e:
                 error = error or self._told(e)
             self._last_metrics = ended.metrics
+            self.last_checkpoint = ended.metrics.checkpoint or self.last_checkpoint
         return error, "FAILED" if error is not None else status
 
     def _told(self, error: Exception) -> StreamSqlError:

@@ -216,8 +216,8 @@ class Coordinator:
         """The last checkpoint of a job that ends, waited for; the path of the savepoint, if one is wanted.
 
         It waits for a broker that is away as long as the job would; once the job is to stop, 30 seconds more.
-        ``look`` is called now and then and says whether it is. Raises StateError where it cannot be taken in time: what was written since the one before is then dropped by
-        sinks that commit with checkpoints.
+        ``look`` is called now and then and says whether it is. Raises StateError where it cannot be taken in time: what
+        was written since the one before is then dropped by sinks that commit with checkpoints.
         """
         deadline = _Deadline(look)
         self._wait_for(self._current, deadline)
@@ -375,7 +375,7 @@ class Coordinator:
         snapshot, reach, store = task.snapshot, self._options.reach, self._store
         reach("before-write")
         if store is not None:
-            self._write(store, snapshot)
+            self._retried(lambda: store.write(snapshot), snapshot.number, lambda: _helps(store, snapshot))
         reach("after-write")
         if self._transaction is not None:
             self._transaction.commit(snapshot.number, snapshot.run)
@@ -406,10 +406,9 @@ class Coordinator:
             task.answer.set_exception(_as_state_error(e))
             return None
 
-    def _write(self, store: CheckpointStore, snapshot: JobSnapshot) -> None:
-        self._retried(lambda: store.write(snapshot), snapshot.number)
-
-    def _retried(self, attempt: Callable[[], Any], number: int) -> Any:
+    def _retried(
+        self, attempt: Callable[[], Any], number: int, helps: Callable[[], bool] = lambda: True
+    ) -> Any:
         """Until it works, or ``execution.checkpointing.timeout`` is over: a disk may be full for a while."""
         began = time.monotonic()
         while True:
@@ -418,7 +417,8 @@ class Coordinator:
             except OSError as e:
                 waited = time.monotonic() - began
                 self._trouble = f"checkpoint {number} cannot be written since {waited:.0f} s: {e}"
-                if waited * 1000 >= self._options.timeout_ms or self._closed.is_set():
+                over = waited * 1000 >= self._options.timeout_ms or self._closed.is_set()
+                if over or not helps():
                     raise _NotWrittenError(
                         f"checkpoint {number} could not be written for {waited:.0f} s: {e}",
                         hint="make room or mend the directory of 'execution.checkpointing.dir'",
@@ -470,6 +470,11 @@ class Coordinator:
             self._waiting = None
         if self._store is not None:
             self._store.close()
+
+
+def _helps(store: CheckpointStore, snapshot: JobSnapshot) -> bool:
+    """Whether writing it again can help: not where what its changes belong to was removed."""
+    return not (store.wants_full and snapshot.changes)
 
 
 def _as_state_error(error: BaseException) -> BaseException:

@@ -99,14 +99,15 @@ def recover(
     job_id: str,
     job_name: str,
     attempt: int,
+    expected: int | None,
     directory: str | None,
     now_ms: Callable[[], int],
 ) -> Recovery:
     """Decide what an attempt begins with, and make it the only one that writes.
 
     ``directory``: where this job's checkpoints are. ``attempt`` counts from 1; a later one goes on from the job's own
-    checkpoints. Raises StateError for a savepoint that cannot be read, FencedError or JobError where the job runs
-    elsewhere.
+    checkpoints, of which ``expected`` was the last. Raises StateError where that is gone, and for a savepoint that
+    cannot be read, FencedError or JobError where the job runs elsewhere.
     """
     run = uuid.uuid4().hex
     store = None
@@ -123,6 +124,12 @@ def recover(
     result = Recovery(run, store, transaction)
     try:
         _choose(result, setup, job_id, attempt)
+        if expected is not None and (result.saved is None or result.saved.number < expected):
+            raise StateError(
+                f"checkpoint {expected} of job '{job_name}' was complete and cannot be read any more"
+                + "".join(f"; {problem}" for problem in ([] if store is None else store.problems)),
+                hint="bring it back, or start the job anew and accept that it reads and writes from its beginning",
+            )
     except OSError as e:
         result.close()
         raise ConnectorError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -292,3 +293,14 @@ def test_another_job_of_the_same_name_is_not_taken_for_it(session: Session) -> N
     session.env.resumes = True
     with pytest.raises(StateError, match="writes other tables"):
         session.start("INSERT INTO elsewhere SELECT k, COUNT(*), SUM(v) FROM readings GROUP BY k")
+
+
+def test_checkpoints_that_are_removed_under_the_job_are_missed(session: Session) -> None:
+    session.feed(("a", 1))
+    job = session.start()
+    eventually(lambda: job.metrics().checkpoint is not None)
+    shutil.rmtree(session.folder / "checkpoints")
+    session.feed(("a", 2))
+    with pytest.raises(JobError, match="cannot be read any more"):
+        job.wait(60)
+    assert session.final() == [("a", 1, 1)]
