@@ -85,11 +85,8 @@ class DecisionReader:
             "error_cb": health.on_error,
         }
         self._consumer = create_client(Consumer, configuration, owner)
-
-    @property
-    def group(self) -> Any:
-        """The group, as a producer takes it."""
-        return self._consumer.consumer_group_metadata()
+        # As a producer takes it; it outlives ``close``.
+        self.group: Any = self._consumer.consumer_group_metadata()
 
     def read(self, place: Place, timeout_s: float) -> Decision | None:
         """The decision, or None where there is none. KafkaException where the broker does not say."""

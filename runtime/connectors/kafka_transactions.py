@@ -334,7 +334,7 @@ class KafkaTransaction(Transaction, Outlet):
     def _taken_over(self) -> bool:
         """Whether another run has written the decision since; a broker that does not say is taken for a no."""
         deadline = time.monotonic() + TAKEOVER_S
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._closed:
             with contextlib.suppress(KafkaException):
                 found = self._reader(self._place.prefix).read(self._place, ANSWER_S)
                 if found is not None and found.owner != self._me:
