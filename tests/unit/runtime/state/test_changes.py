@@ -90,7 +90,8 @@ def use_keys(state: KeyIndex, data: st.DataObject, now: int) -> None:
 def use_column(values: list[Any], *, raw: bool) -> Callable[[SlotColumn, st.DataObject, int], None]:
     def use(state: SlotColumn, data: st.DataObject, now: int) -> None:
         slots = data.draw(numbers(15))
-        action = data.draw(st.sampled_from(["set", "set", "clear", *(["add", "put", "max"] if raw else [])]))
+        actions = ["set", "set", "clear", *(["add", "put", "max"] if raw else [])]
+        action: str = data.draw(st.sampled_from(actions))
         at, some = np.array(slots, np.int64), np.array(slots, np.int64) + now
         if action == "set":
             chosen = data.draw(st.lists(st.sampled_from(values), min_size=len(slots), max_size=len(slots)))
