@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -180,7 +180,7 @@ def _readable(rows: pa.Table) -> pa.Table:
 
 # -- the job again -------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
-def _reopened(new_session: NewSession, saved: JobSnapshot) -> Iterator[SavedJob]:
+def _reopened(new_session: NewSession, saved: JobSnapshot) -> Generator[SavedJob]:
     """The operators of the saved job with their state. Raises StreamSqlError where it cannot be planned."""
     env = new_session()
     try:
