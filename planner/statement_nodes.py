@@ -10,7 +10,7 @@ from streamsql.errors import Position, UnsupportedError, ValidationError
 
 from .dialect import Flink
 from .parsing import position_of
-from .statement_types import Ident, Name
+from .statement_types import Ident, Insert, Name
 
 
 class Reader:
@@ -72,3 +72,12 @@ def comment_of(create: exp.Expr) -> str | None:
     """The text of COMMENT."""
     clause = properties(create).get(exp.SchemaCommentProperty)
     return clause.this.name if clause is not None else None
+
+
+def insert_text(insert: Insert) -> str:
+    """The text of an INSERT; of one that CREATE TABLE … AS made, an INSERT that does the same once the table exists."""
+    if not insert.sql.lstrip().upper().startswith("CREATE"):
+        return insert.sql
+    target = ".".join(exp.to_identifier(part, quoted=True).sql(dialect=Flink) for part in insert.target.parts)
+    columns = ", ".join(exp.to_identifier(c.name, quoted=True).sql(dialect=Flink) for c in insert.columns)
+    return f"INSERT INTO {target} ({columns}) {text(insert.query)}"

@@ -117,7 +117,8 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings, *, 
                         return FAILED
             if interrupts.received:
                 console.info(f"stopping {len(waiting)} {'job' if len(waiting) == 1 else 'jobs'}")
-                _stop(waiting)
+                if together and interrupts.received == signal.SIGINT:
+                    _stop(waiting)  # else the session's end suspends them: they are to be taken up again
                 return 128 + interrupts.received
             troubles.look(waiting)
             if waiting:

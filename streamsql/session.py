@@ -35,6 +35,7 @@ from .planner.binder import BindContext, QueryBinder
 from .planner.functions import FunctionRegistry, support
 from .planner.functions.registry import AGGREGATES, SCALARS
 from .planner.physical import PhysicalPlan
+from .planner.statement_nodes import insert_text
 from .result import TableResult
 from .runtime.batch import run_batch
 from .runtime.boundedness import is_bounded
@@ -348,7 +349,7 @@ class TableEnvironment:
             roots = [self._materialised(r) for r in roots]
         plan = pipeline.plan(roots, job_options.physical_options(self.config))
         name = self.config.get("pipeline.name") or f"insert_into_{statements[0].target.parts[-1]}"
-        job = self._submit(name, plan, None, bounded=self._batch_mode, inserts=[s.sql for s in statements])
+        job = self._submit(name, plan, None, bounded=self._batch_mode, inserts=[insert_text(s) for s in statements])
         if self.config.get("table.dml-sync"):
             job.wait()
         return TableResult(
