@@ -62,7 +62,7 @@ class _Map(mmap.mmap):
 class StateMemory:
     """The memory of one job's states: ``limit`` bytes, and beyond it files in ``directories``, in turns.
 
-    Used by the thread of the job. About a quarter of the limit more may be resident of the files, and what one
+    Used by the thread of the job. About an eighth of the limit more may be resident of the files, and what one
     operation touches.
     """
 
@@ -139,7 +139,7 @@ class StateMemory:
         """Gives resident pages of files back when they are many; called after each operation on a state."""
         if not self._maps or self._resident is None:
             return
-        if _resident_file_bytes() > self._resident + self.limit // 4:
+        if _resident_file_bytes() > self._resident + self.limit // 8:
             for held in list(self._maps):
                 held.madvise(mmap.MADV_DONTNEED)  # of a shared map: nothing is lost
 
