@@ -27,8 +27,16 @@ def env() -> Iterator[TableEnvironment]:
         yield made
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT interrupts, also where the tests run in the background of a shell that has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_a_query_interrupted_while_it_is_built_leaves_no_job(
-    env: TableEnvironment, monkeypatch: pytest.MonkeyPatch
+    env: TableEnvironment, monkeypatch: pytest.MonkeyPatch, ctrl_c: None
 ) -> None:
     def interrupted(*arguments: Any) -> Any:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
