@@ -118,7 +118,10 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings, *, 
             if interrupts.received:
                 console.info(f"stopping {len(waiting)} {'job' if len(waiting) == 1 else 'jobs'}")
                 if together and interrupts.received == signal.SIGINT:
-                    _stop(waiting)  # else the session's end suspends them: they are to be taken up again
+                    _stop(waiting)
+                else:
+                    for job in waiting:
+                        job.suspend()
                 return 128 + interrupts.received
             troubles.look(waiting)
             if waiting:

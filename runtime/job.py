@@ -66,6 +66,7 @@ class Job:
         """What a user should know of how the job began: what state it goes on with."""
         self.release: Callable[[], None] = lambda: None
         """Frees a step that waits for its client; set by who reads the results."""
+        self.suspended = False
         self.note: Callable[[str], None] = lambda status: None
         """Called with the final status just before the job counts as ended; must not fail."""
         self.scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -106,6 +107,11 @@ class Job:
         self.cancel_nowait()
         if threading.current_thread() is not self._thread:
             self._done.wait()
+
+    def suspend(self) -> None:
+        """As :meth:`stop`, for a process that ends: the job is noted as one to be taken up again."""
+        self.suspended = True
+        self.stop()
 
     def stop_with_savepoint(self, directory: str, *, drain: bool = False) -> str:
         """End the job with a savepoint below ``directory``; returns its path.

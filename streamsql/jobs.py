@@ -119,7 +119,7 @@ class Jobs:
         note_status(directory, job, definition, "RUNNING")
 
         def ended(status: str) -> None:
-            suspended = self._closing and status == "CANCELED"
+            suspended = (self._closing or job.suspended) and status == "CANCELED"
             note_status(directory, job, definition, "SUSPENDED" if suspended else status)
 
         job.note = ended

@@ -47,6 +47,9 @@ class FakeJob:
     def stop(self) -> None:
         self.status = "CANCELED"
 
+    def suspend(self) -> None:
+        self.stop()
+
     def wait(self, timeout: float | None = None, /) -> bool:
         if self.status == "RUNNING":
             threading.Event().wait(min(timeout or 0.01, 0.01))
