@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
+# Tests run in one process per core, each with a broker of its own when it needs one: so not in too many.
+PROCESSES := -n auto --maxprocesses 8 --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -18,8 +20,8 @@ help: ## list the targets
 demo: $(VENV)/.run ## install, then a banana market on an in-process Kafka and a shell to query it
 	$(BIN)/streamsql demo $(ARGS)
 
-test: $(VENV)/.dev ## install, then all tests (ARGS="-k tumble" selects); STREAMSQL_REQUIRE=kafka insists on a broker
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## install, then all tests (ARGS="-k tumble" selects, ARGS="-n 0": in one process); STREAMSQL_REQUIRE=kafka insists on a broker
+	$(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
 setup: $(VENV)/.dev ## create .venv with everything that development needs
 

@@ -5,10 +5,11 @@ being skipped, so that a machine meant to run everything cannot quietly run less
 carries the marker of that name; the markers are set by themselves on all tests that use a fixture of theirs.
 """
 
+import gc
 import os
 import re
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
@@ -53,6 +54,47 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for part, fixtures in FIXTURES.items():
             if fixtures & set(getattr(item, "fixturenames", ())):
                 item.add_marker(part)
+
+
+def long_ones_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The order for so many processes: each begins with its share of the tests marked ``long``.
+
+    pytest-xdist gives each process an equal run of the list, and who is through takes from the end of another's.
+    """
+    if workers == 1:
+        return list(items)
+    long = [item for item in items if item.get_closest_marker("long")]
+    rest = [item for item in items if not item.get_closest_marker("long")]
+    order: list[pytest.Item] = []
+    for worker in range(workers):
+        first = long[worker::workers]
+        share = max(0, (len(items) - len(order)) // (workers - worker) - len(first))
+        order += first + rest[:share]
+        rest = rest[share:]
+    return order
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Orders the tests, and takes what is there before they begin out of the garbage collector's sight.
+
+    Every job collects garbage as it ends, which looks at all objects there are: for a test most of its time.
+    """
+    session.items[:] = long_ones_first(session.items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # as the process ends, all of it is to be collected
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_disk() -> Iterator[None]:
+    """Nothing waits for the disk, as no test can cut the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

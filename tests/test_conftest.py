@@ -1,12 +1,15 @@
-"""STREAMSQL_REQUIRE turns a skip into a failure, and the skip says why."""
+"""STREAMSQL_REQUIRE turns a skip into a failure, and the skip says why; long tests come first."""
 
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from tests.conftest import long_ones_first
 from tests.project import ROOT
 
 A_KAFKA_TEST = "tests/kafka/test_broker.py::test_offsets_for_times"
@@ -68,3 +71,34 @@ def test_required_postgres_fails_instead() -> None:
     done = run_without_postgres("postgres")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     assert "STREAMSQL_REQUIRE=postgres, but the test was to be skipped" in done.stdout
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+def test_long_tests_begin_first_in_every_process(workers: int) -> None:
+    """As pytest-xdist cuts the list: in runs of equal length."""
+    items = [FakeItem(n, long=n % 9 == 8) for n in range(40)]
+    order: list[Any] = list(long_ones_first(cast("list[pytest.Item]", items), workers))
+    assert sorted(item.number for item in order) == list(range(40))
+    if workers == 1:
+        assert order == items
+        return
+    left = order
+    for worker in range(workers):
+        share, left = left[: len(left) // (workers - worker)], left[len(left) // (workers - worker) :]
+        longs = [item.long for item in share]
+        assert longs == sorted(longs, reverse=True)
+
+
+def test_more_long_tests_than_processes_have_room_for() -> None:
+    items = [FakeItem(n, long=True) for n in range(5)]
+    order = long_ones_first(cast("list[pytest.Item]", items), 8)
+    assert len(order) == 5
+
+
+@dataclass(frozen=True)
+class FakeItem:
+    number: int
+    long: bool
+
+    def get_closest_marker(self, name: str) -> object:
+        return name if self.long and name == "long" else None

@@ -22,6 +22,7 @@ SMALL_STEPS = {"streamsql.step.max-rows": "400", "streamsql.step.min-interval": 
 """The job must not be through before it has been killed often enough."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_killed_again_and_again_each_row_is_written_once(
     kafka: Cluster, topic: TopicFactory, tmp_path: Path

@@ -18,6 +18,7 @@ from .market import Market
 from .runner import checkpoints_in, forker, wait_for_checkpoint
 
 ORDERS = 20_000
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 SMALL_STEPS = {"streamsql.step.max-rows": "200", "streamsql.step.min-interval": "20 ms"}
 
 
@@ -40,7 +41,6 @@ def on_its_own_broker(broker: Broker) -> Market:
     return found
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("trouble", [Broker.restart, lambda b: _paused(b, 5.0)], ids=["killed", "paused"])
 def test_the_broker_goes_away_for_a_while(
     kafka_broker_factory: BrokerFactory, tmp_path: Path, trouble: Callable[[Broker], None]
@@ -62,7 +62,6 @@ def _paused(broker: Broker, seconds: float) -> None:
         time.sleep(seconds)
 
 
-@pytest.mark.timeout(400)
 def test_the_disk_of_the_checkpoints_is_full_for_a_while(market: Market, tmp_path: Path) -> None:
     directory = tmp_path / "checkpoints"
     directory.mkdir()
@@ -82,7 +81,6 @@ def test_the_disk_of_the_checkpoints_is_full_for_a_while(market: Market, tmp_pat
     assert market.differences() == ""
 
 
-@pytest.mark.timeout(400)
 def test_a_second_copy_on_the_same_machine_does_not_start(market: Market, tmp_path: Path) -> None:
     directory = tmp_path / "checkpoints"
     with forker(market, tmp_path / "a", directory, options=SMALL_STEPS) as first:
@@ -96,7 +94,6 @@ def test_a_second_copy_on_the_same_machine_does_not_start(market: Market, tmp_pa
     assert market.differences() == ""
 
 
-@pytest.mark.timeout(400)
 def test_a_copy_on_another_machine_fences_the_first(market: Market, tmp_path: Path) -> None:
     """The first hangs, its checkpoints are copied, the job goes on elsewhere; then the first wakes up."""
     with forker(market, tmp_path / "a", options=SMALL_STEPS) as first:

@@ -1,11 +1,14 @@
 """The jars of Apache Kafka, fetched once by Maven into a cache outside the tree."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 POM = Path(__file__).with_name("pom.xml")
@@ -56,8 +59,19 @@ def kafka_jars() -> Path:
     """
     folder = cache_folder() / f"kafka-{kafka_version()}"
     if not _is_current(folder):
-        _fetch(folder)
+        with _alone(folder.parent):
+            if not _is_current(folder):
+                _fetch(folder)
     return folder / "lib"
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """One process at a time: Maven's own cache does not take two at once."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _is_current(folder: Path) -> bool:

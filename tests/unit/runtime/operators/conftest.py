@@ -2,8 +2,6 @@
 
 import pytest
 
-from tests.garbage import frozen_modules as frozen_modules
-
 
 @pytest.fixture(params=[False, True], ids=["straight", "restored"])
 def restored(request: pytest.FixtureRequest) -> bool:

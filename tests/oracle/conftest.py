@@ -1,3 +1,0 @@
-"""Jobs of these tests end quickly."""
-
-from tests.garbage import frozen_modules as frozen_modules
