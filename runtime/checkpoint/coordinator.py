@@ -42,6 +42,8 @@ log = logging.getLogger("streamsql.checkpoint")
 
 SETTLE_S = 2.0
 """How long a cut waits for sinks' acknowledgements before it lets the job go on and tries again."""
+AGAIN_MS = 200
+"""How long after that; acknowledgements come soon, or not for a while."""
 RETRY_S = 1.0
 """How long the writer waits before it tries again to write what could not be written."""
 LAST_S = 30.0
@@ -139,6 +141,7 @@ class Coordinator:
         self._waiting: tuple[str, Future[str]] | None = None
         self._error: BaseException | None = None
         self._failures = 0
+        self._again_ms = 0
         self._ended_ms = 0
         self._trouble: str | None = None
         self._closed = threading.Event()
@@ -156,17 +159,16 @@ class Coordinator:
         self._raise_error()
         if self._current is not None:
             return
-        if self._waiting is not None:
-            directory, answer = self._waiting
-            if self._settled(SETTLE_S):
-                self._waiting = None
-                self._begin(now_ms, directory=directory, answer=answer)
+        if now_ms < self._again_ms or not (self._waiting or self._wanted(now_ms)):
             return
-        if self._wanted(now_ms) and self._settled(SETTLE_S):
-            task = self._begin(now_ms)
-            if self._options.waits:
-                task.done.wait()
-                self._raise_error()
+        if not self._settled(SETTLE_S):
+            self._again_ms = now_ms + AGAIN_MS
+            return
+        (directory, answer), self._waiting = self._waiting or (None, None), None
+        task = self._begin(now_ms, directory=directory, answer=answer)
+        if self._options.waits:
+            task.done.wait()
+            self._raise_error()
 
     def _wanted(self, now_ms: int) -> bool:
         if self._store is None or self._options.interval_ms is None or self._due_ms is None:
@@ -180,7 +182,7 @@ class Coordinator:
     def next_ms(self, now_ms: int) -> int | None:
         """When an idle job should take a step for a checkpoint; None for never."""
         if self._waiting is not None and self._current is None:
-            return now_ms
+            return max(now_ms, self._again_ms)
         due = self._due_ms
         if (
             self._store is None
@@ -189,7 +191,7 @@ class Coordinator:
             or self._current is not None
         ):
             return None
-        return max(due, self._ended_ms + self._options.min_pause_ms) if self._pays() else None
+        return max(due, self._again_ms, self._ended_ms + self._options.min_pause_ms) if self._pays() else None
 
     def busy(self, now_ms: int) -> bool:
         """Whether a checkpoint is under way, or due."""

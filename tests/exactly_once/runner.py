@@ -60,6 +60,11 @@ class Forker:
         found = self.line()
         assert found == RUNNING, f"it ended with {found}\n{self.tail()}"
 
+    def goes_on_for(self, seconds: float) -> bool:
+        """Whether the attempt is still there after so long."""
+        time.sleep(seconds)
+        return self._lines.empty()
+
     def wait(self) -> int:
         """Until it ends: its exit code, negative where a signal ended it."""
         while (found := self.line()) == RUNNING:

@@ -19,7 +19,7 @@ from .runner import checkpoints_in, forker, wait_for_checkpoint
 
 ORDERS = 20_000
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
-SMALL_STEPS = {"streamsql.step.max-rows": "200", "streamsql.step.min-interval": "20 ms"}
+SMALL_STEPS = {"streamsql.step.max-rows": "100", "streamsql.step.min-interval": "50 ms"}
 
 
 @pytest.fixture
@@ -50,8 +50,9 @@ def test_the_broker_goes_away_for_a_while(
     with forker(market, tmp_path / "job", options=SMALL_STEPS) as runner:
         runner.begin()
         runner.wait_running()
-        for n in (2, 5):
-            wait_for_checkpoint(tmp_path / "job" / "checkpoints", n)
+        wait_for_checkpoint(tmp_path / "job" / "checkpoints", 2)
+        trouble(broker)
+        if runner.goes_on_for(2):  # it may be through by now: it reads ahead while the broker is away
             trouble(broker)
         assert runner.wait() == 0, runner.tail()
     assert market.differences() == ""
