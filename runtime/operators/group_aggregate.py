@@ -257,6 +257,7 @@ class GroupAggregate(Operator):
         return ChangelogBatch(pa.RecordBatch.from_arrays(columns, schema=self.config.output), pairs.weights())
 
     def _free(self, slots: Slots) -> None:
+        slots = np.sort(slots)  # once, and not in each column
         self._rows.clear(slots)
         for accumulator in self._accumulators:
             accumulator.clear(slots)

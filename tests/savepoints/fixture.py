@@ -189,7 +189,7 @@ def _changes(table: InProcessTable) -> Iterator[Change]:
 
 
 @contextmanager
-def session(case: Case, *, late: bool = False) -> Generator[Session]:
+def session(case: Case, *, late: bool = False) -> Generator[Session, None, None]:
     """``late``: it begins as long after the savepoint as the case says."""
     clock = VirtualClock(start=epoch_ms(START) + (case.pause_ms if late else 0))
     with clock.environment() as env:
