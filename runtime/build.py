@@ -245,7 +245,10 @@ class _Builder:
             memory={} if saved is None else saved.memory,
         )
         schema = internal_schema(node.schema)
-        self._add_source(create_source(context), schema, self._watermark_plan(node), saved, fingerprint)
+        columns = node.schema.names
+        self._add_source(
+            create_source(context), schema, self._watermark_plan(node), saved, fingerprint, columns
+        )
         self.sources[-1].name = str(node.table.path)
         self._error_log(node)
         return -len(self.sources)
@@ -280,9 +283,10 @@ class _Builder:
         watermark: WatermarkPlan | None,
         saved: SourceSnapshot | None,
         fingerprint: str,
+        columns: Sequence[str] = (),
     ) -> None:
         task = SourceTask(source, schema, watermark, now_ms=self.job.now_ms())
-        task.fingerprint = fingerprint
+        task.fingerprint, task.columns = fingerprint, columns
         if saved is not None:
             task.restore(saved, self.job.now_ms())
         self.sources.append(task)

@@ -60,8 +60,9 @@ def begin(
 def _transaction(plan: p.PhysicalPlan, job: Job, options: BuildOptions) -> Transaction | None:
     """What the exactly-once sinks of the job write in. Raises ConfigError where they need checkpoints."""
     tables = [(n.table, n.options) for n in plan.nodes() if isinstance(n, p.Sink)]
-    transaction = transaction_of(tables, job.name)
     setup = options.checkpoints
+    interval_ms = None if setup is None else setup.options.interval_ms
+    transaction = transaction_of(tables, job.name, interval_ms)
     if transaction is not None and (setup is None or not setup.enabled or not setup.exactly_once):
         wrong = "execution.checkpointing.interval" if setup is None or not setup.enabled else None
         raise ConfigError(

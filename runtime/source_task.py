@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamsql.changelog import ChangelogBatch
+from streamsql.errors import StateError
 
 from .accumulators import numpy
 from .checkpoint.snapshot import SourceSnapshot
@@ -77,6 +78,8 @@ class SourceTask:
         self.finished = False
         self.fingerprint = ""
         self.name = ""
+        self.columns: Sequence[str] = ()
+        """What the source delivers, by its names."""
         self._carry: SourceBatch | None = None
 
     def snapshot(self) -> SourceSnapshot:
@@ -105,7 +108,7 @@ class SourceTask:
         for name, split in saved.clocks["splits"].items():
             self._splits[name] = _Split(**{**split, "last_row_ms": now_ms})
         if saved.clocks["carry"] is not None:
-            self._carry = _carried(saved.carry["rows"], saved.clocks["carry"])
+            self._carry = _carried(saved.carry["rows"], saved.clocks["carry"], self.columns)
 
     def step(self, max_rows: int, now_ms: int) -> SourceEdge:
         """Take up to ``max_rows`` rows; returns them with the watermark at the end of the step."""
@@ -272,11 +275,20 @@ def _kept(carry: SourceBatch) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     return {"rows": pa.table(columns, names=[f"c{i}" for i in range(len(columns))])}, rest
 
 
-def _carried(table: pa.Table, rest: Mapping[str, Any]) -> SourceBatch:
-    """The inverse of :func:`_kept`."""
+def _carried(table: pa.Table, rest: Mapping[str, Any], columns: Sequence[str]) -> SourceBatch:
+    """The inverse of :func:`_kept`, with the columns that are read now.
+
+    Raises StateError where one of them was not read then.
+    """
     batch = table.combine_chunks().to_batches()[0]
     weights = np.array(batch.column(batch.num_columns - 2).to_numpy(), np.int64) if rest["weighted"] else None
     rows = pa.RecordBatch.from_arrays(batch.columns[:-2], names=rest["names"])
+    if missing := [name for name in columns if name not in rest["names"]]:
+        raise StateError(
+            f"rows that were read and not yet processed are without the column '{missing[0]}', which is read now",
+            hint="let the job go on as it was for a moment, stop it with a savepoint again, and change it then",
+        )
+    rows = rows.select(list(columns)) if columns else rows
     return SourceBatch(
         ChangelogBatch(rows, weights),
         rest["splits"],
