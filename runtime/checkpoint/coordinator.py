@@ -26,6 +26,7 @@ from streamsql.errors import ConnectorError, StateError, StreamSqlError
 
 from ..connectors.base import Prepared, Transaction
 from ..operators.sink import Sink
+from .patience import LAST_S, Deadline, Progress
 from .points import Reach, passes
 from .savepoints import write_savepoint
 from .snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot, Tables
@@ -46,8 +47,6 @@ AGAIN_MS = 200
 """How long after that; acknowledgements come soon, or not for a while."""
 RETRY_S = 1.0
 """How long the writer waits before it tries again to write what could not be written."""
-LAST_S = 30.0
-"""How long a job that is stopped tries to take its last checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +77,6 @@ class _Task:
     directory: str | None = None
     answer: Future[str] | None = None
     done: threading.Event = field(default_factory=threading.Event)
-
-
-class _Deadline:
-    """Is over so long after the job was first seen stopping."""
-
-    def __init__(self, look: Callable[[], bool]) -> None:
-        self._look = look
-        self._end: float | None = None
-
-    def over(self) -> bool:
-        if self._look() and self._end is None:
-            self._end = time.monotonic() + LAST_S
-        return self._end is not None and time.monotonic() > self._end
 
 
 class _NotWrittenError(ConnectorError):
@@ -141,6 +127,7 @@ class Coordinator:
         self._waiting: tuple[str, Future[str]] | None = None
         self._error: BaseException | None = None
         self._failures = 0
+        self._progress = Progress(transaction)
         self._again_ms = 0
         self._ended_ms = 0
         self._trouble: str | None = None
@@ -221,7 +208,7 @@ class Coordinator:
         ``look`` is called now and then and says whether it is. Raises StateError where it cannot be taken in time: what
         was written since the one before is then dropped by sinks that commit with checkpoints.
         """
-        deadline = _Deadline(look)
+        deadline = Deadline(look)
         self._wait_for(self._current, deadline)
         self._raise_error()
         if self._store is None and savepoint is None:
@@ -240,7 +227,7 @@ class Coordinator:
             self._retried(self._store.delete, task.snapshot.number)
         return answer.result(0) if answer is not None else None
 
-    def _wait_for(self, task: _Task | None, deadline: _Deadline) -> None:
+    def _wait_for(self, task: _Task | None, deadline: Deadline) -> None:
         while task is not None and not task.done.wait(0.2):
             if deadline.over():
                 raise self._late(self._trouble or "it takes too long")
@@ -253,9 +240,11 @@ class Coordinator:
         )
 
     def _settled(self, seconds: float) -> bool:
-        return all(sink.settle(seconds) for _, sink in self._sinks) and all(
+        settled = all(sink.settle(seconds) for _, sink in self._sinks) and all(
             log.settle(seconds) for log in self._logs
         )
+        self._progress.look(settled=settled)
+        return settled
 
     def _begin(
         self,

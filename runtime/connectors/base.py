@@ -208,6 +208,11 @@ class Transaction(ABC):
         Retries what can be retried. Raises FencedError where a newer run has taken over.
         """
 
+    @property
+    def outstanding(self) -> int:
+        """Messages on their way; one number for as long as none is acknowledged."""
+        return 0
+
     def status(self) -> str | None:
         """A sentence when something is wrong but being retried, else None."""
         return None

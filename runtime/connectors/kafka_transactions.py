@@ -172,6 +172,10 @@ class KafkaTransaction(Transaction, Outlet):
         self._finish(self._prepared[1], Decision(checkpoint, run, self._me))
         self._prepared = None
 
+    @property
+    def outstanding(self) -> int:
+        return sum(len(lane.producer) for lane in self._lanes)
+
     def status(self) -> str | None:
         asked = self._asked
         if asked is not None and time.monotonic() - asked > ANSWER_S:
