@@ -7,7 +7,7 @@ step, so a row is late only against earlier steps. When every split has ended it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,7 @@ class SourceTask:
         self.positions = dict(saved.positions)
         self.watermark = saved.clocks["watermark"]
         for name, split in saved.clocks["splits"].items():
-            self._splits[name] = _Split(**{**split, "last_row_ms": now_ms})
+            self._splits[name] = replace(_Split(**split), last_row_ms=now_ms)
         if saved.clocks["carry"] is not None:
             self._carry = _carried(saved.carry["rows"], saved.clocks["carry"], self.columns)
 

@@ -349,7 +349,9 @@ class TableEnvironment:
             roots = [self._materialised(r) for r in roots]
         plan = pipeline.plan(roots, job_options.physical_options(self.config))
         name = self.config.get("pipeline.name") or f"insert_into_{statements[0].target.parts[-1]}"
-        job = self._submit(name, plan, None, bounded=self._batch_mode, inserts=[insert_text(s) for s in statements])
+        job = self._submit(
+            name, plan, None, bounded=self._batch_mode, inserts=[insert_text(s) for s in statements]
+        )
         if self.config.get("table.dml-sync"):
             job.wait()
         return TableResult(

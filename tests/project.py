@@ -11,7 +11,17 @@ LINKED = ("catalog", "planner", "repl", "runtime")  # top-level folders installe
 OUTSIDE = ("docs", "examples", "tests")  # not installed
 
 # Modules of streamsql/ that every folder may use; the others are the public face, on top of the runtime.
-CORE = {"changelog", "config", "config_checkpoints", "config_options", "datatypes", "errors", "options", "schema", "timestamps"}
+CORE = {
+    "changelog",
+    "config",
+    "config_checkpoints",
+    "config_options",
+    "datatypes",
+    "errors",
+    "options",
+    "schema",
+    "timestamps",
+}
 
 
 @dataclass(frozen=True)

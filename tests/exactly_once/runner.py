@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from .market import Market
@@ -112,7 +112,7 @@ def forker(
     interval: str = "100 ms",
     *,
     options: dict[str, str] | None = None,
-) -> Iterator[Forker]:
+) -> Generator[Forker, None, None]:
     """A runner of the market's script. ``directory``: of its checkpoints, else one below ``folder``."""
     folder.mkdir(exist_ok=True)
     script = folder / "job.sql"

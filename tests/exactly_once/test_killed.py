@@ -30,7 +30,7 @@ def test_killed_again_and_again_each_row_is_written_once(
     market = Market.open(kafka, topic, unique_name("market"))
     market.fill(ORDERS)
     rng = random.Random(20240101)
-    kills = 0
+    kills, code = 0, -1
     with forker(market, tmp_path / "job", options=SMALL_STEPS) as runner:
         for _ in range(ATTEMPTS_MAX):
             last = kills >= KILLS

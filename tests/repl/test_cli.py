@@ -110,7 +110,7 @@ def test_wrong_usage(streamsql: Streamsql) -> None:
     run = streamsql("job.sql")
     assert run.code == 2
     assert "Hint: to run a script, use: streamsql run job.sql" in run.stderr
-    assert "'serve', live queries over the network, is not in this version" in streamsql("serve").stderr
+    assert "serve needs the directory of the checkpoints" in streamsql("serve").stderr
 
 
 def test_sql_as_table(streamsql: Streamsql) -> None:

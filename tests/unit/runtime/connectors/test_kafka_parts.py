@@ -157,7 +157,7 @@ class TestFetching:
         """The offsets up to the end are control records, or were compacted away."""
         reader = fetcher(FakeConsumer(message(0, 4), end_of(0, 6)), (0, 4, 6))
         found = reader.fetch(0, 100)
-        assert found is not None and found.positions == {0: 5} and found.finished == {0} and reader.done
+        assert found is not None and found.positions == {0: 6} and found.finished == {0} and reader.done
 
     def test_an_end_of_partition_before_the_end(self) -> None:
         reader = fetcher(FakeConsumer(end_of(0, 5)), (0, 4, 6))
