@@ -96,7 +96,9 @@ def batch(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> li
 
 def in_duckdb(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> list[Row]:
     """Plain DuckDB's answer over the inputs' final tables, each with its order of arrival in ``{name}_o.o``."""
-    with duckdb.connect(config={"threads": "1"}) as connection:
+    # A database of its own for what is created there; without a place it is one that is used again (databases.py).
+    own = duckdb.connect(":memory:", config={"threads": "1"}) if setup else None
+    with own or duckdb.connect(config={"threads": "1"}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
         for table in inputs:
