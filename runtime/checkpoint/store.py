@@ -21,6 +21,8 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+from streamsql.errors import FencedError
+
 from .found import Found, folder_of, numbers_in, read_checkpoint, safe_name
 from .location import PARTIAL, Location, open_location
 from .manifest import CHECKPOINT, MANIFEST, MARKER, DamagedManifestError, Part, Place, encode
@@ -32,9 +34,13 @@ from .snapshot import JobSnapshot
 SHARED = "shared"
 _RUN_LENGTH = 6
 
-# What one call of compact() copies at most, unless a single merge is larger.
+# What one call of compact() copies at most, unless a single merge is larger; or so many times what the last checkpoint
+# has written, if that is more: a row is merged several times, so less would never catch up.
 _COMPACT_BYTES = 64 << 20
-# Packs are copied when they take this much more than what is used of them, or are this many.
+_COMPACT_TIMES = 4
+# Packs are copied when they take so many times what is used of them and this much more, or are this many. Merging alone
+# frees packs as well: while there is any, they may take more.
+_USE_MAX, _USE_MAX_MERGING = 2, 4
 _WASTE = 1 << 20
 _PACKS_MAX = 64
 _LIVE_SHARE_MIN = 0.5
@@ -83,6 +89,7 @@ class CheckpointStore:
         self._known: dict[int, _Known] = {}
         self._files: set[str] = set()
         self._sizes: dict[str, int] = {}
+        self._last_bytes = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -259,6 +266,7 @@ class CheckpointStore:
             with self._new_pack(name) as pack:
                 parts = {(place, i): pack.add(table) for place, i, table in pending}
             segments.written(parts)
+            self._last_bytes = pack.size
 
     @contextlib.contextmanager
     def _new_pack(self, name: str) -> Generator[PackWriter]:
@@ -336,7 +344,7 @@ class CheckpointStore:
         """
         with self._lock:
             merges = self._merges()
-            copies = [] if merges else self._copies()
+            copies = self._copies(frozenset(part for _, parts, _ in merges for part in parts))
             if not merges and not copies:
                 return
             try:
@@ -345,28 +353,34 @@ class CheckpointStore:
                 self._reset()
                 raise OSError(errno.EIO, f"{damage}; the next checkpoint holds everything") from None
 
+    def _budget(self) -> int:
+        return max(_COMPACT_BYTES, _COMPACT_TIMES * self._last_bytes)
+
     def _merges(self) -> list[tuple[Place, list[Part], bool]]:
+        """The longest first: no chain waits for ever beside one that takes the whole budget."""
         chosen: list[tuple[Place, list[Part], bool]] = []
         size = 0
-        for place, parts, whole in self._segments.mergeable():
-            size += sum(part.length for part in parts)
-            if not chosen or size <= _COMPACT_BYTES:
+        for place, parts, whole in sorted(self._segments.mergeable(), key=lambda merge: -len(merge[1])):
+            length = sum(part.length for part in parts)
+            if not chosen or size + length <= self._budget():
                 chosen.append((place, parts, whole))
+                size += length
         return chosen
 
-    def _copies(self) -> list[tuple[Place, Part]]:
+    def _copies(self, merging: frozenset[Part]) -> list[tuple[Place, Part]]:
         live = self._segments.live_bytes()
-        waste = sum(self._sizes[pack] for pack in live) - 2 * sum(live.values())
+        times = _USE_MAX_MERGING if merging else _USE_MAX
+        waste = sum(self._sizes[pack] for pack in live) - times * sum(live.values())
         by_use = sorted(live, key=lambda pack: live[pack])
-        due = by_use[: len(live) // 2] if len(live) > _PACKS_MAX else []
+        due = by_use[: len(live) // 2] if len(live) > _PACKS_MAX and not merging else []
         if waste > _WASTE:
             due = [pack for pack in by_use if pack in due or live[pack] < self._sizes[pack] * _LIVE_SHARE_MIN]
         chosen, size = set[str](), 0
         for pack in due:
             size += live[pack]
-            if not chosen or size <= _COMPACT_BYTES:
+            if not chosen or size <= self._budget():
                 chosen.add(pack)
-        return self._segments.of_packs(frozenset(chosen))
+        return [found for found in self._segments.of_packs(frozenset(chosen)) if found[1] not in merging]
 
     def _rewrite(
         self, merges: list[tuple[Place, list[Part], bool]], copies: list[tuple[Place, Part]]
@@ -384,6 +398,14 @@ class CheckpointStore:
             self._segments.replace(place, old, new)
 
     def close(self) -> None:
-        """Lets another run take the job; idempotent."""
+        """Lets another run take the job; idempotent. What was merged for a checkpoint that never came goes first."""
         with self._lock:
+            complete = [number for number, known in self._known.items() if known.complete]
+            if complete and self._last_bytes:
+                with contextlib.suppress(OSError, FencedError):
+                    self._owner.check()
+                    self._segments = Segments()
+                    self._clean(max(complete))
+            self._last_bytes = 0
+            self._reset()
             self._owner.release()

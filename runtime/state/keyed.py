@@ -83,7 +83,7 @@ def _gathered(batches: Sequence[pa.RecordBatch], starts: I64, rows: I64) -> pa.R
     """These rows, counted through all batches, in this order."""
     which = np.searchsorted(starts, rows, side="right") - 1
     parts, places, offset = [], np.empty(len(rows), np.int64), 0
-    for number in np.unique(which).tolist():
+    for number in np.flatnonzero(np.bincount(which)).tolist():
         here = np.flatnonzero(which == number)
         parts.append(batches[number].take(pa.array(rows[here] - starts[number])))
         places[here] = np.arange(offset, offset + len(here))
