@@ -154,14 +154,14 @@ class Attempt:
         drain, wanted = self._signals.drain, self._signals.savepoint
         if drain:
             self._drain_all()
-        coordinator = self.plan.coordinator
+        coordinator, path = self.plan.coordinator, None
         try:
             if coordinator is not None:
                 path = coordinator.last(
                     self._now_ms(), finished=drain, savepoint=wanted and wanted[0], look=self._look
                 )
             if wanted is not None:
-                wanted[1].set_result(path or "" if coordinator is not None else "")
+                wanted[1].set_result(path or "")
         except StateError as e:
             if wanted is None or drain:
                 raise

@@ -37,11 +37,12 @@ class ValuesSource(Source):
     def poll(self, max_rows: int) -> SourceBatch | None:
         if self._done:
             return None
-        if self._batch is None:
-            self._batch = conform(self._rows(), self._schema)
-        taken = self._batch.slice(self._position, max_rows)
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = conform(self._rows(), self._schema)
+        taken = batch.slice(self._position, max_rows)
         self._position += taken.num_rows
-        self._done = self._position >= self._batch.num_rows
+        self._done = self._position >= batch.num_rows
         return SourceBatch(
             ChangelogBatch(taken) if taken.num_rows else None,
             [_SPLIT],
