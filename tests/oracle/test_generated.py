@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,8 @@ from .run import batch, in_duckdb, restarted, session
 from .tables import Input
 
 EXAMPLES = int(os.environ.get("STREAMSQL_FUZZ_EXAMPLES", "0"))
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from .random_tables import inputs
 from .run import batch, restarted
 from .tables import Input
 from .test_generated import check, profile
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 DAY = 86_400_000
 
