@@ -23,6 +23,7 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import is_distinct
+from ..state.buffers import distinct_values
 from ..state.hashing import hash_columns
 from ..state.slot_column import SlotColumn
 from .base import Operator, OperatorContext, StepTime
@@ -55,7 +56,7 @@ class ChangelogNormalize(Operator):
             return None
         keys = [batch.rows.column(i) for i in self.key]
         slots, inserted = self._index.lookup_or_insert(hash_columns(keys), keys, time.now_ms)
-        fresh = np.unique(slots[inserted])
+        fresh = distinct_values(slots[inserted])
         # the last change of each key counts
         _, from_end = np.unique(slots[::-1], return_index=True)
         last = np.sort(len(slots) - 1 - from_end)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..accumulators import numpy
+from ..state.buffers import distinct_values
 from ..state.key_index import KeyIndex
 from ..windows import to_utc
 from .base import MAX_WATERMARK, MIN_WATERMARK, StepTime
@@ -68,7 +69,7 @@ class ExpiringSlots:
         if self._by_window is None:
             self._by_window, slots = {}, self._index.live_slots()
         ends = self._last_ms(slots)
-        for end in np.unique(ends).tolist():
+        for end in distinct_values(ends).tolist():
             self._by_window.setdefault(end, []).append(slots[ends == end])
 
     def pop(self, until: int) -> Slots:
@@ -80,7 +81,7 @@ class ExpiringSlots:
         found = [slots for end in due for slots in self._by_window.pop(end)]
         if not found:
             return np.zeros(0, np.int64)
-        slots = np.unique(np.concatenate(found))
+        slots = distinct_values(np.concatenate(found))
         slots = slots[self._index.is_live(slots)]
         return slots[self._last_ms(slots) <= until]
 

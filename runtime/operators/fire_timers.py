@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ..state.buffers import distinct_values
 from ..state.key_index import KeyIndex
 from ..state.slot_column import SlotColumn
 from .base import OperatorContext
@@ -49,7 +50,7 @@ class FireTimers:
         """These groups have changes to show."""
         slots, inserted = self._index.lookup_or_insert(hashes, keys)
         self._expiring.add(slots[inserted])
-        slots = np.unique(slots)
+        slots = distinct_values(slots)
         slots = slots[~self._waiting.is_set(slots)]
         if not len(slots):
             return
@@ -59,7 +60,7 @@ class FireTimers:
         self._due.put(slots, due)
         self._waiting.set(slots, pa.array(np.ones(len(slots), np.bool_)))
         by_due = self._timers()
-        for at in np.unique(due).tolist():
+        for at in distinct_values(due).tolist():
             by_due.setdefault(at, []).append(slots[due == at])
 
     def _timers(self) -> dict[int, list[I64]]:
@@ -69,7 +70,7 @@ class FireTimers:
             slots = self._index.live_slots()
             slots = slots[self._waiting.is_set(slots)]
             due = self._due.values(slots).astype(np.int64)
-            for at in np.unique(due).tolist():
+            for at in distinct_values(due).tolist():
                 self._by_due[at] = [slots[due == at]]
         return self._by_due
 
@@ -82,7 +83,7 @@ class FireTimers:
                 slots = slots[self._index.is_live(slots)]
                 slots = slots[self._waiting.is_set(slots)]  # freed meanwhile, the slot may be another's
                 found.append(slots[self._due.values(slots) == at])
-        slots = np.unique(np.concatenate(found))
+        slots = distinct_values(np.concatenate(found))
         self._waiting.clear(slots)
         return self._index.hashes(slots), list(self._index.keys(slots))
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import numpy
-from ..state.buffers import I64, Bools
+from ..state.buffers import I64, Bools, distinct_values
 from ..state.hashing import hash_columns
 from ..state.run_store import RunStore
 from ..state.scalars import Scalars
@@ -124,7 +124,7 @@ class IntervalJoin(Operator):
             dead = times <= self._until(own, before)
             out += self._at_once(changes.rows, matched, dead, left=delta_left)
         if other.flagged and len(pairs):
-            at = np.unique(pairs.at)
+            at = distinct_values(pairs.at)
             rows = taken(pairs.found.rows, at)
             new = other.mark(pairs.found.seq[at], other.times(rows))
             if self.config.kind == "SEMI" and not delta_left:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from streamsql.changelog import ChangelogBatch
 
-from ..state.buffers import I64, Bools
+from ..state.buffers import I64, Bools, distinct_values
 from ..state.hashing import hash_columns
 from ..state.key_index import KeyIndex
 from ..state.run_store import RunProbe, RunStore
@@ -111,7 +111,7 @@ class RowCounts:
             touched.append(met)
         if not touched:
             return None
-        slots = np.unique(np.concatenate(touched))
+        slots = distinct_values(np.concatenate(touched))
         copies, matches = self._copies.values(slots).copy(), self._matches.values(slots).copy()
         before = np.where((matches > 0) == self.matched, copies, 0)
         if changes is not None and len(added):
@@ -134,7 +134,7 @@ class RowCounts:
         known = slots >= 0  # those without a key are not counted
         slots = slots[known]
         self._copies.add(slots, -found.weights[known])
-        slots = np.unique(slots)
+        slots = distinct_values(slots)
         self._forget(slots[self._copies.values(slots) <= 0])
 
     def _forget(self, slots: I64) -> None:

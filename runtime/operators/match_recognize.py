@@ -32,6 +32,7 @@ from ..engine import Fragment
 from ..match_partials import Matcher, Rules, Taken
 from ..match_state import PartialMatches
 from ..match_values import Row, Unsure, Value
+from ..state.buffers import distinct_values
 from ..state.hashing import hash_columns
 from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
@@ -219,7 +220,7 @@ class MatchRecognize(Operator):
         for slot, number, at, value, begin in rows:
             if begin or slot in open_:
                 take(slot, number, at, value, begin)
-        return np.unique(slots)
+        return distinct_values(slots)
 
     def _may_begin(self, ready: pa.RecordBatch) -> list[bool]:
         """Rows that the first variables' conditions let through, as far as they read nothing but the row."""

@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from streamsql.changelog import ChangelogBatch
 
+from ..state.buffers import distinct_values
 from ..state.hashing import hash_columns
 from ..state.key_index import KeyIndex
 from ..state.slot_column import SlotColumn
@@ -65,7 +66,7 @@ class SetOperation(Operator):
         if not sides:
             return None
         placed = [None if b is None or not b.num_rows else self._slots(b, time.now_ms) for b in inputs]
-        touched = np.unique(np.concatenate([s for s in placed if s is not None]))
+        touched = distinct_values(np.concatenate([s for s in placed if s is not None]))
         before = self._emitted(touched)
         for batch, slots, copies in zip(inputs, placed, self._copies, strict=True):
             if batch is not None and slots is not None:

@@ -26,7 +26,7 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import numpy
-from ..state.buffers import I64, Bools, as_array
+from ..state.buffers import I64, Bools, as_array, distinct_values
 from ..state.consolidate import group_ids
 from ..state.hashing import hash_columns
 from ..state.key_index import KeyIndex
@@ -228,7 +228,9 @@ class Versions:
     def _base(self, keys: list[pa.Array], count: int) -> pa.RecordBatch:
         """What held at the last watermark, of these keys."""
         slots = (
-            np.unique(self._index.lookup(hash_columns(keys, count), keys)) if count else np.zeros(0, np.int64)
+            distinct_values(self._index.lookup(hash_columns(keys, count), keys))
+            if count
+            else np.zeros(0, np.int64)
         )
         slots = slots[slots >= 0]
         return pa.RecordBatch.from_arrays([c.get(slots) for c in self._held], schema=self._schema)

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from .base import State
-from .buffers import I64, U64, Bools, grown
+from .buffers import I64, U64, Bools, distinct_values, grown
 from .dirty import DirtySlots
 from .engine_hash import EngineHash
 from .expiry import ExpiryQueue, Times
@@ -158,7 +158,7 @@ class KeyIndex(State):
         """Forgets these live slots; they are given out again."""
         if not len(slots):
             return
-        slots = np.unique(slots)
+        slots = distinct_values(slots)
         assert slots[0] >= 0 and slots[-1] < self._capacity and self._live[slots].all(), (
             "removed slot is not live"
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from .buffers import I64, U64, as_array
+from .buffers import I64, U64, as_array, distinct_values
 from .consolidate import group_ids
 from .expiry import wake_ms
 from .key_index import KeyIndex
@@ -106,7 +106,7 @@ class TtlRunStore(RunStore):
         """Retracts rows, the earliest copies first."""
         columns = [as_array(c, f.type) for c, f in zip(rows.columns, self.schema, strict=True)]
         rows = pa.RecordBatch.from_arrays(columns, schema=self.schema)
-        distinct = np.unique(hashes)
+        distinct = distinct_values(hashes)
         found = self.probe(distinct, consolidate=True)
         held = found.rows.num_rows
         ids = group_ids(pa.concat_batches([found.rows, rows]).columns, held + rows.num_rows)
