@@ -15,7 +15,8 @@ from .source_task import SourceTask, pending
 class JobMetrics:
     """``watermark_ms`` is the lowest of the sources, None before the first. ``checkpoint``: the last complete one.
 
-    ``checkpoint_ms``: how long that took from its cut on; ``restarts``: how often the job began again.
+    ``checkpoint_ms``: how long that took from its cut on; ``checkpoint_bytes``: of state that it has written;
+    ``restarts``: how often the job began again.
     """
 
     watermark_ms: int | None = None

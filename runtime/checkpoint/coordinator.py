@@ -132,7 +132,7 @@ class Coordinator:
         self._ended_ms = 0
         self._trouble: str | None = None
         self._closed = threading.Event()
-        self._last: tuple[int, int] | None = None
+        self._last: tuple[int, int, int] | None = None
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._thread = threading.Thread(
             target=self._work, name=f"streamsql-checkpoint-{job_name}", daemon=True
@@ -380,7 +380,8 @@ class Coordinator:
             path = self._savepoint(task, directory, whole)
         if store is not None:
             self._retried(lambda: store.complete(snapshot.number), snapshot.number)
-        self._last = snapshot.number, round((time.monotonic() - task.began) * 1000)
+        size = store.written_bytes if store is not None else 0
+        self._last = snapshot.number, round((time.monotonic() - task.began) * 1000), size
         reach("after-complete")
         for source, saved in zip(self._sources, snapshot.sources, strict=True):
             if source.source.commits:
@@ -445,7 +446,10 @@ class Coordinator:
         last = self._last
         if last is None:
             return replace(metrics, status_lines=lines)
-        return replace(metrics, status_lines=lines, checkpoint=last[0], checkpoint_ms=last[1])
+        number, ms, size = last
+        return replace(
+            metrics, status_lines=lines, checkpoint=number, checkpoint_ms=ms, checkpoint_bytes=size
+        )
 
     def close(self) -> None:
         """Wait for what is under way, but not for a disk that is full or a broker that is away."""

@@ -90,6 +90,8 @@ class CheckpointStore:
         self._files: set[str] = set()
         self._sizes: dict[str, int] = {}
         self._last_bytes = 0
+        self.written_bytes = 0
+        """Of tables, by the last :meth:`write`."""
         self._reset()
 
     def _reset(self) -> None:
@@ -262,11 +264,12 @@ class CheckpointStore:
     def _write_pack(self, name: str, segments: Segments) -> None:
         """Writes what is pending."""
         pending = list(segments.pending())
+        self.written_bytes = 0
         if pending:
             with self._new_pack(name) as pack:
                 parts = {(place, i): pack.add(table) for place, i, table in pending}
             segments.written(parts)
-            self._last_bytes = pack.size
+            self.written_bytes = self._last_bytes = pack.size
 
     @contextlib.contextmanager
     def _new_pack(self, name: str) -> Generator[PackWriter]:
