@@ -30,6 +30,8 @@ from .match_cases import COLUMNS, Case, input_of, random_case, random_rows
 from .run import batch, final, restarted, stream
 from .test_generated import profile
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
