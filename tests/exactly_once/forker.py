@@ -12,6 +12,7 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ def main() -> None:
             code = 70
             try:
                 code = attempt(script, line.split())
+            except BaseException:
+                traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(code)
