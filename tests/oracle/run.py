@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from .tables import Input
 STEPS = (1, 7, 131_072)
 """Rows a step takes: each row alone, steps that cut groups and windows, everything at once."""
 
-CRASHES = 3
+CRASHES = int(os.environ.get("STREAMSQL_CRASHES", "1"))
 """A job of ``crashed`` dies so often, at points of a checkpoint that depend on the query: each start of a job costs as
 much as a whole way, and over some queries of an operator every point has its turn."""
 
@@ -148,7 +149,7 @@ def crashed(sql: str, inputs: Sequence[Input], *, setup: Sequence[str] = ()) -> 
     longest = max((t.rows.num_rows for t in inputs), default=0)
     first = zlib.crc32(sql.encode())
     schedule = CrashSchedule(points=[POINTS[(first + 3 * i) % len(POINTS)] for i in range(CRASHES)])
-    with session(inputs, setup=setup, step=max(1, longest // (2 * CRASHES))) as env:
+    with session(inputs, setup=setup, step=max(1, longest // (2 * CRASHES + 2))) as env:
         return rows_despite_crashes(env, sql, schedule)
 
 
