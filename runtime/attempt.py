@@ -57,6 +57,11 @@ class JobPlan:
         self.committer = Committer(self.sources, [s.sink for s in self.sinks])
 
     @property
+    def commits_by_itself(self) -> bool:
+        """Whether positions are committed without checkpoints, once the sinks have settled."""
+        return self.coordinator is None or not self.coordinator.takes_checkpoints
+
+    @property
     def sinks(self) -> list[Sink]:
         return [v.operator for v in self.graph.vertices if isinstance(v.operator, Sink)]
 
@@ -210,7 +215,7 @@ class Attempt:
             self._steps += 1
         if plan.coordinator is not None:
             plan.coordinator.step(now, moved=moved or rows > 0)
-        else:
+        if plan.commits_by_itself:
             plan.committer.step(now)
         return rows
 
@@ -252,7 +257,7 @@ class Attempt:
                 sink.sink.close(finished=not failed)
             except StreamSqlError as e:
                 errors.append(e)
-        if not errors and not failed and plan.coordinator is None:
+        if not errors and not failed and plan.commits_by_itself:
             plan.committer.step(self._now_ms(), final=True)
         for source in plan.sources:
             source.source.close()

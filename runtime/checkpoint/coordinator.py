@@ -139,6 +139,11 @@ class Coordinator:
         )
         self._thread.start()
 
+    @property
+    def takes_checkpoints(self) -> bool:
+        """Whether there is more to it than savepoints: then positions are committed with checkpoints."""
+        return self._store is not None
+
     # -- the job's thread ------------------------------------------------------------------------------------------
     def step(self, now_ms: int, *, moved: bool) -> None:
         """Between two steps: begin a checkpoint if one is due. Raises what ended the last one."""
