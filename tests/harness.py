@@ -31,7 +31,7 @@ from streamsql.runtime.graph import SourceEdge, Vertex
 from streamsql.runtime.operators.base import MAX_WATERMARK, MIN_WATERMARK
 from streamsql.runtime.operators.collect import ResultQueue
 from streamsql.runtime.state.base import KEYED_PREFIX, State
-from streamsql.runtime.state.keyed import merge_keyed
+from streamsql.runtime.state.keyed import SLOT, merge_keyed
 
 from .pretty import changes, shown
 
@@ -159,6 +159,8 @@ class Harness:
         tables = state.changes()
         for table in tables:
             if table.startswith(KEYED_PREFIX):
+                for batch in tables[table].select([SLOT]).to_batches():
+                    assert len(batch[SLOT].unique()) == batch.num_rows, f"{table} has a slot twice"
                 cuts = [*self._cuts.get((place, name, table), ()), tables[table]]
                 self._cuts[place, name, table] = [merge_keyed(cuts, keep_dead=True)]
                 tables[table] = merge_keyed(cuts)

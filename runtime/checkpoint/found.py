@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from streamsql.errors import StateError
 
+from ..state.keyed import merge_keyed
 from .location import Location
 from .manifest import MANIFEST, MARKER, DamagedManifestError, Manifest, Place, decode, snapshot_of
 from .packs import DamagedPackError, PackReader
-from .segments import is_keyed, merged
+from .segments import is_keyed
 from .snapshot import JobSnapshot
 
 _FOLDER = re.compile(r"chk-(0|[1-9]\d*)")
@@ -63,7 +64,7 @@ class Found:
 def _whole(place: Place, tables: list[pa.Table]) -> pa.Table:
     """A table from its parts."""
     if is_keyed(place):
-        return merged(tables)
+        return merge_keyed(tables)
     (table,) = tables
     return table
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..state.base import IMMUTABLE_PREFIX, KEYED_PREFIX
-from ..state.keyed import LIVE, SLOT, merge_keyed
+from ..state.keyed import merge_keyed
 from .manifest import Part, Place, tables_of
 from .snapshot import JobSnapshot
 
@@ -136,19 +134,5 @@ def _appended(items: Sequence[Item], table: pa.Table) -> list[Item]:
     waiting = [*(item.table for item in items if isinstance(item, Waiting)), table]
     first = _merge_start([waits.num_rows for waits in waiting])
     if first < len(waiting) - 1:
-        waiting[first:] = [merged(waiting[first:], keep_dead=bool(done or first))]
+        waiting[first:] = [merge_keyed(waiting[first:], keep_dead=bool(done or first))]
     return [*done, *map(Waiting, waiting)]
-
-
-def merged(tables: Sequence[pa.Table], *, keep_dead: bool = False) -> pa.Table:
-    """As ``merge_keyed``, in no order of slots, and with a large first table hardly touched: its old rows go."""
-    base, rest = tables[0], tables[1:]
-    if keep_dead or pc.all(base[LIVE], min_count=0).as_py():
-        if not rest:
-            return base
-        if base.num_rows > 2 * sum(table.num_rows for table in rest):
-            tail = merge_keyed(rest, keep_dead=True)
-            stays = np.isin(base[SLOT].to_numpy(), tail[SLOT].to_numpy(), invert=True)
-            tail = tail if keep_dead else tail.filter(tail[LIVE])
-            return pa.concat_tables([base.filter(pa.array(stays)), tail])
-    return merge_keyed(tables, keep_dead=keep_dead)

@@ -23,12 +23,13 @@ from dataclasses import dataclass
 
 from streamsql.errors import FencedError
 
+from ..state.keyed import merge_keyed
 from .found import Found, folder_of, numbers_in, read_checkpoint, safe_name
 from .location import PARTIAL, Location, open_location
 from .manifest import CHECKPOINT, MANIFEST, MARKER, DamagedManifestError, Part, Place, encode
 from .ownership import Ownership
 from .packs import DamagedPackError, PackReader, PackWriter
-from .segments import Segments, merged
+from .segments import Segments
 from .snapshot import JobSnapshot
 
 SHARED = "shared"
@@ -394,7 +395,7 @@ class CheckpointStore:
         with self._new_pack(f"{number}c") as pack:
             for place, parts, whole in merges:
                 tables = self._reader.tables(parts)
-                table = merged([tables[part] for part in parts], keep_dead=not whole)
+                table = merge_keyed([tables[part] for part in parts], keep_dead=not whole)
                 done.append((place, parts, pack.add(table)))
             done += [(place, [part], pack.copy(part, blobs[part])) for place, part in copies]
         for place, old, new in done:

@@ -9,38 +9,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from .buffers import I64, Bools
+from .buffers import I64, Bools, distinct_values, raw_values
 from .memory import StateMemory
 
 SLOT, LIVE = "slot", "live"
 
 # Rows gathered at once: a column of strings must stay below the 2 GiB of 32-bit offsets.
 _PIECE_ROWS = 1 << 18
+# Bytes of a map of slots for each row: more would cost more than sorting the rows.
+_SPREAD_MAX = 32
 
 
 def merge_keyed(tables: Sequence[pa.Table], *, keep_dead: bool = False) -> pa.Table:
-    """The last row of each slot, sorted by slot; ``tables`` are oldest first and have one schema.
+    """The last row of each slot, in no order; ``tables`` are oldest first, have one schema, and a slot once each.
 
     Rows that say that a slot is empty (``live`` false) are left out, or kept where older tables may know the slot.
+    What stays whole is not copied, unless it is small.
     """
     schema = tables[0].schema
     batches = [batch for table in tables for batch in table.to_batches() if batch.num_rows]
-    if not batches:
-        return schema.empty_table()
-    rows = _last_rows(np.concatenate([_numbers(batch) for batch in batches]))
-    if not keep_dead:
-        live = np.concatenate([batch.column(LIVE).to_numpy(zero_copy_only=False) for batch in batches])
-        rows = rows[live[rows]]
-    starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
-    pieces = [
-        _gathered(batches, starts, rows[at : at + _PIECE_ROWS]) for at in range(0, len(rows), _PIECE_ROWS)
-    ]
-    return pa.Table.from_batches(pieces, schema)
+    slots = _dense([raw_values(batch.column(SLOT)) for batch in batches])
+    later = np.zeros(max((int(own.max()) + 1 for own in slots), default=0), np.bool_)
+    kept: list[pa.RecordBatch] = []
+    for batch, own in zip(reversed(batches), reversed(slots), strict=True):
+        stays = ~later[own]
+        later[own] = True
+        if not keep_dead:
+            stays &= raw_values(batch.column(LIVE))
+        kept.append(batch if stays.all() else batch.filter(pa.array(stays)))
+    return pa.Table.from_batches(_in_pieces(reversed(kept)), schema)
+
+
+def _dense(slots: list[I64]) -> list[I64]:
+    """The same slots, renumbered from 0 so that the highest is in proportion to their count."""
+    if not slots:
+        return slots
+    lowest, highest = min(int(own.min()) for own in slots), max(int(own.max()) for own in slots)
+    if highest - lowest < _SPREAD_MAX * sum(map(len, slots)):
+        return [own - lowest for own in slots] if lowest else slots
+    known = distinct_values(np.concatenate(slots))
+    return [np.searchsorted(known, own) for own in slots]
+
+
+def _in_pieces(batches: Iterable[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The same rows; neighbours that are small together become one."""
+    pieces: list[list[pa.RecordBatch]] = []
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        if not pieces or rows > _PIECE_ROWS:
+            pieces.append([])
+            rows = batch.num_rows
+        pieces[-1].append(batch)
+    return [piece[0] if len(piece) == 1 else pa.concat_batches(piece) for piece in pieces]
 
 
 def keyed_table(
@@ -60,34 +86,3 @@ def pieces_where(size: int, is_set: Callable[[I64], Bools]) -> I64:
     """The slots below ``size`` that are set, ascending."""
     pieces = [np.arange(at, min(at + _PIECE_ROWS, size)) for at in range(0, size, _PIECE_ROWS)]
     return np.concatenate([np.zeros(0, np.int64), *(piece[is_set(piece)] for piece in pieces)])
-
-
-def _numbers(batch: pa.RecordBatch) -> I64:
-    return np.asarray(batch.column(SLOT).to_numpy(), np.int64)
-
-
-def _last_rows(slots: I64) -> I64:
-    """The number of the last row of each slot, in order of slot."""
-    bits = max(1, (len(slots) - 1).bit_length())
-    assert int(slots.max()).bit_length() + bits < 64, f"slots up to {slots.max()}, {len(slots)} rows"
-    packed = slots << bits
-    packed |= np.arange(len(slots))
-    packed.sort()  # far faster than a stable argsort
-    ordered = packed >> bits
-    last = np.append(ordered[1:] != ordered[:-1], True)
-    result: I64 = packed[last] & ((1 << bits) - 1)
-    return result
-
-
-def _gathered(batches: Sequence[pa.RecordBatch], starts: I64, rows: I64) -> pa.RecordBatch:
-    """These rows, counted through all batches, in this order."""
-    which = np.searchsorted(starts, rows, side="right") - 1
-    parts, places, offset = [], np.empty(len(rows), np.int64), 0
-    for number in np.flatnonzero(np.bincount(which)).tolist():
-        here = np.flatnonzero(which == number)
-        parts.append(batches[number].take(pa.array(rows[here] - starts[number])))
-        places[here] = np.arange(offset, offset + len(here))
-        offset += len(here)
-    if len(parts) == 1:
-        return parts[0]
-    return pa.concat_batches(parts).take(pa.array(places))

@@ -13,7 +13,8 @@ from streamsql.runtime.state.keyed import merge_keyed
 SCHEMA = pa.schema(
     [("slot", pa.int64()), ("live", pa.bool_()), ("n", pa.decimal128(38, 2)), ("s", pa.list_(pa.string()))]
 )
-CUTS = st.lists(st.lists(st.tuples(st.integers(0, 12), st.booleans()), unique_by=lambda r: r[0]), min_size=1)
+SLOTS = st.integers(0, 12) | st.integers(10**12, 10**12 + 3)  # numbers of rows are slots, too
+CUTS = st.lists(st.lists(st.tuples(SLOTS, st.booleans()), unique_by=lambda r: r[0]), min_size=1)
 
 
 def cut(number: int, rows: list[tuple[int, bool]]) -> pa.Table:
@@ -37,13 +38,17 @@ def test_the_last_row_of_a_slot_stays(
     found = merge_keyed(tables, keep_dead=keep_dead)
     found.validate(full=True)
     assert found.schema == SCHEMA
-    assert found.to_pylist() == [row for _, row in sorted(expected.items()) if keep_dead or row["live"]]
+    rows = sorted(found.to_pylist(), key=lambda row: row["slot"])
+    assert rows == [row for _, row in sorted(expected.items()) if keep_dead or row["live"]]
 
 
-def test_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyed, "_PIECE_ROWS", 3)
-    tables = [cut(0, [(slot, True) for slot in range(10)]), cut(1, [(4, False), (11, True), (7, True)])]
-    once = merge_keyed(tables)
-    assert once.column("slot").to_pylist() == [0, 1, 2, 3, 5, 6, 7, 8, 9, 11]
-    assert [int(n) for n in once.column("n").to_pylist()] == [0, 0, 0, 0, 0, 0, 1, 0, 0, 1]
+def test_small_neighbours_become_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyed, "_PIECE_ROWS", 4)
+    tables = [
+        cut(0, [(slot, True) for slot in range(9)]),
+        *(cut(slot, [(slot, True)]) for slot in range(9, 14)),
+    ]
+    once = merge_keyed([*tables, cut(1, [(4, False), (7, True)])])
+    assert once.column("slot").to_pylist() == [0, 1, 2, 3, 5, 6, 8, 9, 10, 11, 12, 13, 7]
+    assert list(map(len, once.column("slot").chunks)) == [7, 4, 2]
     assert merge_keyed([once]).equals(once)
