@@ -55,13 +55,18 @@ def fill_disk_on_demand() -> None:
     LocalLocation.create = create_if_there_is_room  # type: ignore[method-assign]
 
 
+def tell(line: object) -> None:
+    """Prints a line in one piece: a child that is killed in the middle of two would garble the next one."""
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
 def tell_of_jobs() -> None:
     """Prints that a job runs."""
     started = Job.start
 
     def start(self: Job) -> Job:
         found = started(self)
-        print("running", flush=True)
+        tell("running")
         return found
 
     Job.start = start  # type: ignore[method-assign]
@@ -95,9 +100,9 @@ def main() -> None:
             finally:
                 sys.stderr.flush()
                 os._exit(code)
-        print(child, flush=True)
+        tell(child)
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        tell(os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":
