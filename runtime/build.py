@@ -225,25 +225,9 @@ class _Builder:
 
     # -- sources ---------------------------------------------------------------------------------------------------
     def _source(self, node: p.TableSourceScan) -> int:
-        width = len(node.schema) - len(node.metadata)
-        fingerprint, saved = self.prints[id(node)].value, None
-        if self.recovery is not None:
-            saved = self.recovery.source(fingerprint, self._occurrence(fingerprint))
-        context = SourceContext(
-            table=node.table,
-            options=node.options,
-            physical=Schema(node.schema.fields[:width]),
-            metadata=node.metadata,
-            metadata_schema=Schema(node.schema.fields[width:]),
-            positions={} if saved is None else saved.positions,
-            wake=self.job.wake,
-            now_ms=self.job.now_ms,
-            time_zone=self.options.time_zone,
-            batch_rows_max=self.options.batch_rows_max,
-            bounded=self.options.bounded,
-            job_name=self.job.name,
-            memory={} if saved is None else saved.memory,
-        )
+        fingerprint = self.prints[id(node)].value
+        saved = self._saved(fingerprint)
+        context = self._read_of(node, node.schema, saved, bounded=self.options.bounded)
         schema = internal_schema(node.schema)
         columns = node.schema.names
         self._add_source(
@@ -255,26 +239,44 @@ class _Builder:
 
     def _lookup(self, node: p.LookupJoin) -> Operator:
         """The join; the table it asks becomes one of the sources, which start, close and have a status."""
-        width = len(node.scan) - len(node.metadata)
-        context = SourceContext(
-            table=node.table,
-            options=node.options,
-            physical=Schema(node.scan.fields[:width]),
-            metadata=node.metadata,
-            metadata_schema=Schema(node.scan.fields[width:]),
-            positions={},
-            wake=self.job.wake,
-            now_ms=self.job.now_ms,
-            time_zone=self.options.time_zone,
-            batch_rows_max=self.options.batch_rows_max,
-            bounded=True,
-            job_name=self.job.name,
-        )
+        context = self._read_of(node, node.scan, None, bounded=True)
         operator, table = lookup_join(node, self.fusion, context, lambda: self.job.stopping)
         fingerprint = f"lookup {self.prints[id(node)].value}"
         self._add_source(table, internal_schema(node.scan), None, None, fingerprint)
         self.sources[-1].name = str(node.table.path)
         return operator
+
+    def _read_of(
+        self,
+        node: p.TableSourceScan | p.LookupJoin,
+        schema: Schema,
+        saved: SourceSnapshot | None,
+        *,
+        bounded: bool,
+    ) -> SourceContext:
+        """How the table of a node is read; ``schema``: its physical columns that are wanted, then its metadata."""
+        width = len(schema) - len(node.metadata)
+        return SourceContext(
+            table=node.table,
+            options=node.options,
+            physical=Schema(schema.fields[:width]),
+            metadata=node.metadata,
+            metadata_schema=Schema(schema.fields[width:]),
+            positions={} if saved is None else saved.positions,
+            wake=self.job.wake,
+            now_ms=self.job.now_ms,
+            time_zone=self.options.time_zone,
+            batch_rows_max=self.options.batch_rows_max,
+            bounded=bounded,
+            job_name=self.job.name,
+            memory={} if saved is None else saved.memory,
+        )
+
+    def _saved(self, fingerprint: str) -> SourceSnapshot | None:
+        """What the next source with this fingerprint goes on from."""
+        if self.recovery is None:
+            return None
+        return self.recovery.source(fingerprint, self._occurrence(fingerprint))
 
     def _add_source(
         self,
@@ -325,9 +327,8 @@ class _Builder:
             + (", ".join(f"{e} AS c{i}" for i, e in enumerate(self.sql.exprs(row, Schema(())))) or "1 AS c0")
             for row in node.rows
         ]
-        fingerprint, saved = self.prints[id(node)].value, None
-        if self.recovery is not None:
-            saved = self.recovery.source(fingerprint, self._occurrence(fingerprint))
+        fingerprint = self.prints[id(node)].value
+        saved = self._saved(fingerprint)
         positions = {} if saved is None else saved.positions
         source = ValuesSource(lambda: self.engine.query(" UNION ALL ".join(rows), {}), schema, positions)
         self._add_source(source, schema, None, saved, fingerprint)

@@ -141,7 +141,6 @@ def coordinate(
         job_id=job.id,
         job_name=job.name,
         first=recovery.first,
-        engine={},
         now_ms=job.now_ms,
         wake=job.wake,
         logs=logs,

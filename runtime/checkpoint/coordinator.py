@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from streamsql.errors import ConnectorError, StateError, StreamSqlError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("streamsql.checkpoint")
 
+ENGINE = {name: version(name) for name in ("streamsql", "duckdb", "pyarrow")}
 SETTLE_S = 2.0
 """How long a cut waits for sinks' acknowledgements before it lets the job go on and tries again."""
 AGAIN_MS = 200
@@ -69,7 +71,7 @@ class CheckpointOptions:
 
 @dataclass
 class _Task:
-    """A checkpoint under way. ``store``: the regular checkpoint, ``whole``: a savepoint with all state, and where."""
+    """A checkpoint under way. ``whole``: a savepoint with all state, which goes to ``directory``."""
 
     snapshot: JobSnapshot
     began: float
@@ -98,7 +100,6 @@ class Coordinator:
         job_id: str,
         job_name: str,
         first: int,
-        engine: Mapping[str, Any],
         now_ms: Callable[[], int],
         wake: Callable[[], None],
         logs: Sequence[ErrorLog] = (),
@@ -115,13 +116,11 @@ class Coordinator:
         self._transaction = transaction
         self._options = options
         self._names = (run, job_id, job_name)
-        self._engine = engine
         self._now_ms = now_ms
         self._wake = wake
         self._next = first
-        self._due_ms: int | None = (
-            now_ms()
-        )  # the first comes with the first step: a restart needs to know the start
+        # The first comes with the first step: a restart needs to know the start.
+        self._due_ms: int | None = now_ms()
         self._dirty = True
         self._current: _Task | None = None
         self._waiting: tuple[str, Future[str]] | None = None
@@ -308,7 +307,7 @@ class Coordinator:
             sources=tuple(s.snapshot() for s in self._sources),
             operators=operators,
             sinks=sinks,
-            engine=self._engine,
+            engine=ENGINE,
             transaction=None if self._transaction is None else self._transaction.record(),
             definition=self._options.definition,
             changes=not full,

@@ -50,9 +50,9 @@ class SinkSnapshot:
 class JobSnapshot:
     """A cut. ``changes``: keyed tables hold what changed since the cut before, else everything.
 
-    ``run``: names the attempt that took it. ``engine``: what the state depends on beside our own format (the hash
-    function of DuckDB). ``definition``: what the job is (statement, options, tables), JSON. ``finished``: the job had
-    come to its end.
+    ``run``: names the attempt that took it. ``engine``: the versions of the programs that took it, for
+    people. ``definition``: what the job is (statement, options, tables), JSON. ``finished``: the job had come to its
+    end.
     """
 
     number: int

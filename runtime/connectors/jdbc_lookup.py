@@ -23,7 +23,6 @@ class JdbcLookup(LookupTable):
     """See the module's text."""
 
     def __init__(self, context: LookupContext) -> None:
-        super().__init__()
         scan = context.scan
         retries: int = scan.options.options["lookup.max-retries"]
         self._database = Database(scan.options, retries, "lookup.max-retries", context.waiting)

@@ -6,15 +6,14 @@ To the job such a table is a source without rows: it starts and closes with the 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from .base import Source, SourceBatch, SourceContext
+from .base import SourceContext
+from .rowless import RowlessSource
 from .waiting import Waiting
-
-_SPLIT = "lookup"
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,8 @@ class LookupContext:
         return Waiting(self.scan.now_ms, self.stopping)
 
 
-class LookupTable(Source):
+class LookupTable(RowlessSource):
     """A table that is asked by key."""
-
-    bounded = True
-
-    def __init__(self) -> None:
-        self._ended = False
 
     @abstractmethod
     def rows(self, keys: Sequence[pa.Array]) -> pa.RecordBatch:
@@ -47,18 +41,3 @@ class LookupTable(Source):
 
         Raises AwayError where it is to be asked again later, ConnectorError for what waiting does not mend.
         """
-
-    def poll(self, max_rows: int) -> SourceBatch | None:
-        if self._ended:
-            return None
-        self._ended = True
-        return SourceBatch(None, [_SPLIT], finished=frozenset({_SPLIT}))
-
-    def splits(self) -> Sequence[str]:
-        return [_SPLIT]
-
-    def lag(self) -> int | None:
-        return 0
-
-    def commit(self, positions: Mapping[str, str]) -> None:
-        """Nothing is read in order."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -16,18 +16,16 @@ from streamsql.catalog.lookup import Reload
 from streamsql.changelog import ChangelogBatch
 from streamsql.errors import StreamSqlError
 
-from .base import Source, SourceBatch, SourceContext
+from .base import Source, SourceContext
+from .rowless import RowlessSource
 from .waiting import StoppedError
 
 RETRY_MS = 60_000
 """After a reading that failed the next one comes no later than this."""
-_SPLIT = "table"
 
 
-class WholeTable(Source):
+class WholeTable(RowlessSource):
     """See the module's text. ``open_source`` makes a reader of the table; ``stopping``: whether the job is to end."""
-
-    bounded = True
 
     def __init__(
         self,
@@ -40,7 +38,6 @@ class WholeTable(Source):
         self._reload = reload
         self._open = open_source
         self._stopping = stopping
-        self._ended = False
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._found: ChangelogBatch | StreamSqlError | None = None
@@ -123,22 +120,6 @@ class WholeTable(Source):
         finally:
             source.close()
         return ChangelogBatch.concat(batches)
-
-    # -- as one of the job's sources ---------------------------------------------------------------------------------
-    def poll(self, max_rows: int) -> SourceBatch | None:
-        if self._ended:
-            return None
-        self._ended = True
-        return SourceBatch(None, [_SPLIT], finished=frozenset({_SPLIT}))
-
-    def splits(self) -> Sequence[str]:
-        return [_SPLIT]
-
-    def lag(self) -> int | None:
-        return 0
-
-    def commit(self, positions: Mapping[str, str]) -> None:
-        """Every reading is of the whole table."""
 
     def status(self) -> str | None:
         return self._status
