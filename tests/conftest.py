@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import hypothesis
 import pytest
@@ -19,12 +20,14 @@ from tests.jdbc.server import PostgresUnavailableError, Server
 from tests.kafka.broker import Broker
 from tests.kafka.client import Cluster
 from tests.kafka.jars import KafkaUnavailableError
+from tests.s3 import s3_server, s3_uri
 
 FIXTURES = {
     "kafka": {"kafka", "kafka_broker_factory"},
     "postgres": {"postgres", "postgres_factory"},
 }
 PARTS = set(FIXTURES)
+Part = TypeVar("Part", Broker, Server)
 TOPIC_NAME_LENGTH_MAX = 200  # Kafka allows 249
 
 # Every run tries the same examples, so that a change fails for what it changed; deadlines fail on a busy
@@ -133,17 +136,22 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def kafka_broker_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerFactory]:
     """Starts brokers that belong to one test, which may stop, kill, pause and start them again."""
-    brokers: list[Broker] = []
+    yield from _started_here(lambda: _new_broker(tmp_path_factory.mktemp("kafka")))
 
-    def factory() -> Broker:
-        broker = _new_broker(tmp_path_factory.mktemp("kafka"))
-        brokers.append(broker)
-        broker.start()
-        return broker
+
+def _started_here(new: Callable[[], Part]) -> Iterator[Callable[[], Part]]:
+    """What starts new ones; all are closed in the end."""
+    made: list[Part] = []
+
+    def factory() -> Part:
+        one = new()
+        made.append(one)
+        one.start()
+        return one
 
     yield factory
-    for broker in brokers:
-        broker.close()
+    for one in made:
+        one.close()
 
 
 def _new_broker(folder: Path) -> Broker:
@@ -188,17 +196,7 @@ def postgres() -> Iterator[Server]:
 @pytest.fixture
 def postgres_factory() -> Iterator[ServerFactory]:
     """Starts servers that belong to one test, which may stop, kill and start them again."""
-    servers: list[Server] = []
-
-    def factory() -> Server:
-        server = _new_server()
-        servers.append(server)
-        server.start()
-        return server
-
-    yield factory
-    for server in servers:
-        server.close()
+    yield from _started_here(_new_server)
 
 
 def _new_server() -> Server:
@@ -207,3 +205,16 @@ def _new_server() -> Server:
     except PostgresUnavailableError as error:
         pytest.skip(str(error))
     return server
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Host and port of the S3 server all tests share."""
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3_folder(s3_endpoint: str, request: pytest.FixtureRequest) -> str:
+    """The URI of a folder that is this test's own."""
+    return s3_uri(s3_endpoint, f"{request.module.__name__}.{request.node.name}")

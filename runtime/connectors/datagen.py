@@ -23,6 +23,7 @@ from streamsql.changelog import ChangelogBatch
 
 from .base import Source, SourceBatch, SourceContext
 from .datagen_values import Maker, column_maker
+from .reader_thread import end_reader
 
 _SPLIT = "rows"
 _QUEUE_ROWS_MAX = 262_144
@@ -161,11 +162,7 @@ class DatagenSource(Source):
         return self._made - self._polled
 
     def close(self) -> None:
-        self._closed.set()
-        with self._lock:
-            self._lock.notify_all()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+        end_reader(self._thread, self._closed, self._lock)
 
 
 def create_source(context: SourceContext) -> Source:

@@ -32,6 +32,7 @@ from ..formats.csv import complete_lines
 from ..formats.parquet import read_batches
 from .base import BadRecord, Source, SourceBatch, SourceContext
 from .filesystem_paths import FoundFile, Location, PartitionReader, constant, list_files
+from .reader_thread import end_reader
 
 _QUEUED_ROWS_MAX = 262_144
 """Rows read ahead of the job at most, beside the batch in the making."""
@@ -317,11 +318,7 @@ class FilesystemSource(Source):
             return {"files": self._memory}
 
     def close(self) -> None:
-        self._closed.set()
-        with self._lock:
-            self._lock.notify_all()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+        end_reader(self._thread, self._closed, self._lock)
 
 
 def _slice(batch: ChangelogBatch, start: int, count: int) -> ChangelogBatch:

@@ -25,6 +25,7 @@ from streamsql.schema import Schema
 from .base import Source, SourceBatch, SourceContext
 from .jdbc_connection import Database, column_of
 from .jdbc_types import DbColumn, from_database, literal, quoted, read_sql
+from .reader_thread import end_reader
 from .waiting import Waiting
 
 _QUEUED_ROWS_MAX = 262_144
@@ -207,11 +208,7 @@ class JdbcSource(Source):
         return self._database.status()
 
     def close(self) -> None:
-        self._closed.set()
-        with self._lock:
-            self._lock.notify_all()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+        end_reader(self._thread, self._closed, self._lock)
         self._database.close()
 
 

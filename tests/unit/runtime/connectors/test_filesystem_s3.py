@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from urllib.parse import quote
-
 import pyarrow.fs as pafs
 import pytest
 
@@ -16,40 +12,12 @@ from streamsql.runtime.connectors.filesystem_sink import FilesystemSink
 
 from .contexts import batch_of, read_all, rows_of, sink_context, source_context, table
 
-moto_server = pytest.importorskip(
-    "moto.server", reason="moto[server] is not installed: pip install -e '.[dev]'"
-)
-
-BUCKET = "lake"
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """A server that speaks S3."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request otherwise
-    server = moto_server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    fs = pafs.S3FileSystem(
-        access_key="k",
-        secret_key="secret",
-        region="us-east-1",
-        scheme="http",
-        endpoint_override=f"{host}:{port}",
-        allow_bucket_creation=True,
-    )
-    fs.create_dir(BUCKET)
-    yield f"{host}:{port}"
-    server.stop()
-
 
 @pytest.fixture
-def definition(endpoint: str, request: pytest.FixtureRequest) -> TableDefinition:
-    query = f"scheme=http&region=us-east-1&endpoint_override={quote(endpoint)}"
-    uri = f"s3://k:secret@{BUCKET}/{request.node.name}?{query}"
+def definition(s3_folder: str) -> TableDefinition:
     options = {
         "connector": "filesystem",
-        "path": uri,
+        "path": s3_folder,
         "format": "json",
         "sink.partition-commit.policy.kind": "success-file",
     }
