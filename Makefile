@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
-# Tests run in one process per core, each with a broker of its own when it needs one: so not in too many.
+# Tests run in one process per core and one more, each with a broker of its own when it needs one: so not in too many.
 PROCESSES := -n auto --maxprocesses 8 --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types format bench docs build clean
+.PHONY: help setup demo test check lint types mypy pyright format bench docs build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,12 @@ lint: $(VENV)/.dev ## formatting and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(VENV)/.dev ## mypy and pyright
+types: mypy pyright ## both
+
+mypy: $(VENV)/.dev ## types as mypy sees them
 	$(BIN)/mypy
+
+pyright: $(VENV)/.dev ## types as pyright sees them
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.dev ## format the code and fix what lint can fix

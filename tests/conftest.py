@@ -33,7 +33,9 @@ TOPIC_NAME_LENGTH_MAX = 200  # Kafka allows 249
 # Every run tries the same examples, so that a change fails for what it changed; deadlines fail on a busy
 # machine. `--hypothesis-profile=explore` tries new ones.
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
-hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None, max_examples=50
+)
 hypothesis.settings.load_profile("repeatable")
 
 TopicFactory = Callable[..., str]
@@ -50,6 +52,12 @@ def pytest_configure() -> None:
     unknown = required_parts() - PARTS
     if unknown:
         raise pytest.UsageError(f"STREAMSQL_REQUIRE names {sorted(unknown)}; known parts are {sorted(PARTS)}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, as tests with a broker mostly wait for it."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

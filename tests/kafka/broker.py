@@ -18,7 +18,8 @@ from tests.kafka.jars import java, kafka_jars
 
 START_TIMEOUT_S = 90.0  # 3 s on a free core; many times that when the machine is busy
 STOP_TIMEOUT_S = 30.0
-JVM_OPTIONS = ["-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j2.level=ERROR"]
+# The quick compiler only: these brokers live for seconds, in which the thorough one costs more than it gives.
+JVM_OPTIONS = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=ERROR"]
 # Below the usual ephemeral range (32768+), so that no outgoing connection takes the port of a killed broker.
 PORTS = range(20000, 32000)
 
