@@ -38,7 +38,7 @@ class NoRestart(RestartStrategy):
 
 @dataclass
 class FixedDelay(RestartStrategy):
-    """``fixed-delay``: so many attempts in all, each after the same wait."""
+    """``fixed-delay``: so many attempts after the first, each after the same wait."""
 
     attempts: int = 1
     wait_ms: int = 1000

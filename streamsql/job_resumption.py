@@ -57,7 +57,6 @@ def take_up(env: TableEnvironment, stored: StoredJob, directory: str) -> Job:
     env.config.set("execution.checkpointing.dir", directory)
     env.config.set("pipeline.name", stored.name)
     env.config.set("table.dml-sync", "false")
-    env.config.reset("execution.state-recovery.path")
     env.resumes = True
     job = env.execute_sql(made["sql"]).job
     assert job is not None

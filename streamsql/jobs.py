@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +23,28 @@ from .runtime.restart import RestartStrategy
 from .schema import Schema
 
 
+class EndNote:
+    """Tells how a job ended to one listener, who may come before or after the end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._status: str | None = None
+        self._listener: Callable[[str], None] = lambda status: None
+
+    def ended(self, status: str) -> None:
+        """The job's thread says it, once."""
+        with self._lock:
+            self._status, listener = status, self._listener
+        listener(status)
+
+    def tell(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with the final status: at once, if it is known."""
+        with self._lock:
+            self._listener, status = listener, self._status
+        if status is not None:
+            listener(status)
+
+
 @dataclass
 class RunningJob:
     """A job with its plan; ``built`` is there once it runs."""
@@ -31,6 +53,7 @@ class RunningJob:
     plan: PhysicalPlan
     time_zone: str
     built: BuiltJob | None = None
+    end: EndNote = field(default_factory=EndNote)
 
     def forget(self, job: Job) -> None:
         """The job has ended: its operators and their state are not needed any more."""
@@ -44,7 +67,6 @@ class Jobs:
         self._now_ms = now_ms or (lambda: int(time.time() * 1000))
         self._jobs: dict[str, RunningJob] = {}
         self._lock = threading.Lock()
-        self._closing = False
         self.names_are_kept = False
         """Whether a name stays taken after its job's end: the n-th job of a name is then the same in every run."""
 
@@ -78,6 +100,7 @@ class Jobs:
             )
             running = RunningJob(job, plan, options.time_zone)
             self._jobs[job.id] = running
+        job.note = running.end.ended
         job.on_end(running.forget)
         if queue is not None:
             job.on_end(lambda _: queue.wake())
@@ -119,20 +142,20 @@ class Jobs:
         note_status(directory, job, definition, "RUNNING")
 
         def ended(status: str) -> None:
-            suspended = (self._closing or job.suspended) and status == "CANCELED"
+            # A job that its process ends while it waits for a sink, or to begin again, ends by an error, too.
+            suspended = job.suspended and job.stopping and status in ("CANCELED", "FAILED")
             note_status(directory, job, definition, "SUSPENDED" if suspended else status)
 
-        job.note = ended
-        if not job.is_alive():  # it was quicker
-            ended(job.status)
+        self._jobs[job.id].end.tell(ended)
 
     def stop_all(self) -> None:
-        """End all jobs with the session."""
-        self._closing = True
-        for running in list(self._jobs.values()):
-            running.job.cancel_nowait()
-        for running in list(self._jobs.values()):
-            running.job.stop()
+        """End all jobs with the session; those that run are noted as ones to be taken up again."""
+        alive = [r.job for r in list(self._jobs.values()) if r.job.is_alive()]
+        for job in alive:
+            job.suspended = True
+            job.cancel_nowait()
+        for job in alive:
+            job.stop()
 
     # -- running jobs as tables ------------------------------------------------------------------------------------
     def table(self, parts: tuple[str, ...]) -> TableDefinition | None:
