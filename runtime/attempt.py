@@ -13,14 +13,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from streamsql.errors import StateError, StreamSqlError
+from streamsql.errors import StateError
 
 from .checkpoint.coordinator import Coordinator
 from .commits import Committer
 from .connectors.base import BadRecord
 from .engine import Engine
-from .graph import Graph
+from .graph import Graph, SourceEdge
 from .metrics import JobMetrics, read_metrics
 from .operators.base import MAX_WATERMARK
 from .operators.sink import Sink
@@ -80,11 +81,18 @@ class Signals:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.woken = False
-        self.stopping = False
+        self.cancelled = False
+        self.suspended = False
+        """Whether the job is to be taken up again when it has ended."""
         self.drain = False
         self.savepoint: tuple[str, Future[str]] | None = None
-        """Where a savepoint is written when the job stops, and who waits for its path."""
+        """Where a savepoint is written with which the job is to end, and who waits for its path."""
         self.requests: deque[Callable[[], None]] = deque()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the job is to end."""
+        return self.cancelled or self.savepoint is not None
 
     def wake(self) -> None:
         """Something happened: look at the sources."""
@@ -157,21 +165,30 @@ class Attempt:
     def _stop(self) -> str | None:
         """The end that was asked for. None: the savepoint it was to end with failed, so the job goes on."""
         drain, wanted = self._signals.drain, self._signals.savepoint
-        if drain:
-            self._drain_all()
         coordinator, path = self.plan.coordinator, None
+        drained = False
         try:
+            if wanted is not None and coordinator is None:
+                raise StateError("the job takes no savepoints", hint="only jobs of INSERT statements do")
+            if drain:
+                drained = True
+                self._drain_all()
             if coordinator is not None:
                 path = coordinator.last(
-                    self._now_ms(), finished=drain, savepoint=wanted and wanted[0], look=self._look
+                    self._now_ms(),
+                    finished=drain,
+                    savepoint=wanted and wanted[0],
+                    keep=self._signals.suspended,
+                    look=self._look,
                 )
             if wanted is not None:
                 wanted[1].set_result(path or "")
         except StateError as e:
-            if wanted is None or drain:
+            if wanted is None or drained:
                 raise
             with self._signals.changed:
-                self._signals.stopping, self._signals.savepoint = False, None
+                self._signals.savepoint = None
+                self._signals.drain = drain and self._signals.cancelled
             wanted[1].set_exception(e)
             return None
         return "FINISHED" if drain else "CANCELED"
@@ -200,11 +217,7 @@ class Attempt:
     def _step(self) -> int:
         plan, now = self.plan, self._now_ms()
         before = sum(s.records_in for s in plan.sources)
-        edges = []
-        for i, source in enumerate(plan.sources):
-            edges.append(source.step(self._pace.rows_max, now))
-            if source.bad_records and i in plan.on_bad_records:
-                plan.on_bad_records[i](source.bad_records)
+        edges = self._taken(now)
         align(plan.sources, now)
         plan.engine.set_now(now)
         moved = plan.graph.step(edges, now)
@@ -219,10 +232,19 @@ class Attempt:
             plan.committer.step(now)
         return rows
 
+    def _taken(self, now: int) -> list[SourceEdge]:
+        """What the sources have for a step; records that cannot be read go to their logs."""
+        edges = []
+        for i, source in enumerate(self.plan.sources):
+            edges.append(source.step(self._pace.rows_max, now))
+            if source.bad_records and i in self.plan.on_bad_records:
+                self.plan.on_bad_records[i](source.bad_records)
+        return edges
+
     def _drain_all(self) -> None:
         """One last step with every source at MAX_WATERMARK."""
         now = self._now_ms()
-        edges = [s.step(self._pace.rows_max, now) for s in self.plan.sources]
+        edges = self._taken(now)
         for edge in edges:
             edge.watermark = MAX_WATERMARK
         self.plan.engine.set_now(now)
@@ -244,26 +266,28 @@ class Attempt:
     def shut(self, *, failed: bool) -> None:
         """Close everything. A failed attempt drops what its sinks have not committed; others keep what they wrote.
 
-        Raises the first error of a sink that cannot be closed.
+        Raises the first error of what cannot be closed, after it has closed the rest.
         """
         plan = self.plan
         self.measure()
         self.metrics = replace(self.metrics, lag=None)
-        errors: list[StreamSqlError] = []
-        if plan.coordinator is not None:
-            plan.coordinator.close()
-        for sink in plan.sinks:
+        errors: list[Exception] = []
+
+        def close(part: Callable[[], object]) -> None:
             try:
-                sink.sink.close(finished=not failed)
-            except StreamSqlError as e:
+                part()
+            except Exception as e:
                 errors.append(e)
+
+        if plan.coordinator is not None:
+            close(plan.coordinator.close)
+        for sink in plan.sinks:
+            close(partial(sink.sink.close, finished=not failed))
         if not errors and not failed and plan.commits_by_itself:
-            plan.committer.step(self._now_ms(), final=True)
+            close(lambda: plan.committer.step(self._now_ms(), final=True))
         for source in plan.sources:
-            source.source.close()
-        plan.graph.close()
-        for callback in plan.on_finish:
-            callback()
-        plan.engine.close()
+            close(source.source.close)
+        for part in (plan.graph.close, *plan.on_finish, plan.engine.close):
+            close(part)
         if errors:
             raise errors[0]

@@ -6,9 +6,11 @@ The SQL of operators is made in ``build_calc.py`` (and how Calcs are fused), ``b
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -118,10 +120,14 @@ def build(plan: p.PhysicalPlan, job: Job, options: BuildOptions, queue: ResultQu
 
     Raises what opening raises (a missing topic, a bad path), and StateError where a checkpoint does not fit.
     """
-    recovery = begin(plan, job, options, queue)
-    engine = Engine(threads=options.threads, time_zone=options.time_zone)
-    builder = _Builder(plan, job, options, engine, queue, recovery)
-    try:
+    with contextlib.ExitStack() as undo:
+        recovery = begin(plan, job, options, queue)
+        if recovery is not None:
+            undo.callback(recovery.close)
+        engine = Engine(threads=options.threads, time_zone=options.time_zone)
+        undo.callback(engine.close)
+        builder = _Builder(plan, job, options, engine, queue, recovery)
+        undo.callback(builder.close)
         options.register_functions(engine)
         engine.set_now(job.now_ms())
         for node in plan.nodes():
@@ -132,18 +138,11 @@ def build(plan: p.PhysicalPlan, job: Job, options: BuildOptions, queue: ResultQu
         for task in builder.sources:
             if not ended:
                 task.source.start()
-        coordinator = (
-            None if recovery is None else coordinate(recovery, builder.graph, builder.sources, job, options)
-        )
-    except BaseException:
-        for task in builder.sources:
-            task.source.close()
-        builder.close_sinks()
+        logs, coordinator = builder.error_logs, None
         if recovery is not None:
-            recovery.close()
-        engine.close()
-        raise
-    logs = builder.error_logs
+            error_logs = [*logs.values()]
+            coordinator = coordinate(recovery, builder.graph, builder.sources, job, options, error_logs)
+        undo.pop_all()
     on_bad: dict[int, OnBadRecords] = {i: log.write for i, log in logs.items()}
     closers = [log.close for log in logs.values()]
     made = JobPlan(builder.graph, builder.sources, engine, closers, on_bad, coordinator, ended)
@@ -212,11 +211,12 @@ class _Builder:
         vertex.fingerprint, vertex.description = found.value, found.description
 
     @property
-    def _owner(self) -> str:
-        """What sinks name their files after: the job, of which there is one by its name where checkpoints are kept."""
+    def _home(self) -> str:
+        """What sinks name their files after, beside the job's name: of that there is one where its checkpoints are."""
         setup = self.options.checkpoints
-        kept = setup is not None and setup.enabled and setup.directory is not None
-        return self.job.name if kept else f"{self.job.name} {self.job.id}"
+        if setup is None or not setup.enabled or setup.directory is None:
+            return self.job.id
+        return setup.directory if "://" in setup.directory else str(Path(setup.directory).resolve())
 
     def _occurrence(self, fingerprint: str) -> int:
         """How many parts of the job with this fingerprint came before."""
@@ -314,7 +314,7 @@ class _Builder:
         writer = ""
         if self.options.checkpoints is not None and self.options.checkpoints.enabled:
             fingerprint = f"error log of {node.table.path}"
-            writer = writer_name(self._owner, fingerprint, self._occurrence(fingerprint))
+            writer = writer_name(self.job.name, self._home, fingerprint, self._occurrence(fingerprint))
         log = ErrorLog(
             table, table_options(table), self.job.now_ms, self.options.time_zone, self.job.name, writer
         )
@@ -377,7 +377,7 @@ class _Builder:
             wake=self.job.wake,
             checkpointed=setup is not None and setup.enabled and setup.exactly_once,
             transaction=None if self.recovery is None else self.recovery.transaction,
-            writer=writer_name(self._owner, fingerprint, self._occurrence(fingerprint)),
+            writer=writer_name(self.job.name, self._home, fingerprint, self._occurrence(fingerprint)),
         )
         config = SinkConfig(
             node.schema, f"table {node.table.path}", self.options.not_null, self.options.length, upsert
@@ -397,10 +397,15 @@ class _Builder:
                 vertex.operator.sink.recover(number, prepared)
                 seen[fingerprint] += 1
 
-    def close_sinks(self) -> None:
+    def close(self) -> None:
+        """Free what was made; for a job that was not built."""
+        for task in self.sources:
+            task.source.close()
         for vertex in self.graph.vertices:
             if isinstance(vertex.operator, Sink):
                 vertex.operator.sink.close(finished=False)
+        for log in self.error_logs.values():
+            log.close()
 
 
 def _watermarks(nodes: Sequence[p.PhysicalNode]) -> dict[int, Expr]:

@@ -147,12 +147,12 @@ def coordinate(
     )
 
 
-def writer_name(job_name: str, fingerprint: str, occurrence: int) -> str:
-    """Names a sink of a job, the same in every run and fit for a file name.
+def writer_name(job_name: str, home: str, fingerprint: str, occurrence: int) -> str:
+    """Names a sink of a job, the same in every run and fit for a file name. ``home``: where its checkpoints are.
 
-    >>> writer_name("market", "c0ffee" * 5, 1)
-    'market-04476068'
+    >>> writer_name("market", "/var/checkpoints", "c0ffee" * 5, 1)
+    'market-de953fa6'
     """
     readable = re.sub(r"[^A-Za-z0-9]+", "-", job_name)[:40].strip("-") or "job"
-    digest = hashlib.sha256(f"{job_name}\0{fingerprint}\0{occurrence}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{job_name}\0{home}\0{fingerprint}\0{occurrence}".encode()).hexdigest()
     return f"{readable}-{digest[:8]}"

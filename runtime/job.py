@@ -19,6 +19,7 @@ from typing import TypeVar
 from streamsql.errors import JobError, StateError, StreamSqlError
 
 from .attempt import Attempt, JobPlan, Pace, Signals
+from .checkpoint.coordinator import Coordinator
 from .metrics import JobMetrics
 from .restart import NoRestart, RestartStrategy
 
@@ -66,7 +67,6 @@ class Job:
         """What a user should know of how the job began: what state it goes on with."""
         self.release: Callable[[], None] = lambda: None
         """Frees a step that waits for its client; set by who reads the results."""
-        self.suspended = False
         self.note: Callable[[str], None] = lambda status: None
         """Called with the final status just before the job counts as ended; must not fail."""
         self.scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -119,17 +119,23 @@ class Job:
         Raises StateError where it cannot be written; the job then goes on running, or has failed.
         """
         answer: Future[str] = Future()
+        if (running := self._running) is not None:
+            self._check_savepoints(running.plan)
         with self._signals.changed:
             if self._done.is_set():
                 raise JobError(f"job '{self.name}' is {self.status.lower()}")
+            if self._signals.savepoint is not None:
+                raise StateError(f"job '{self.name}' is ending with another savepoint", hint="wait for it")
             self._signals.drain, self._signals.savepoint = drain, (directory, answer)
+            self._signals.woken = True
+            self._signals.changed.notify_all()
 
         def ended(job: Job) -> None:
             if not answer.done():
                 answer.set_exception(self._without_savepoint())
 
         self.on_end(ended)
-        self.cancel_nowait()
+        self.release()
         path = answer.result()
         self._done.wait()
         return path
@@ -143,11 +149,7 @@ class Job:
         future: Future[str] = Future()
 
         def begin(plan: JobPlan) -> None:
-            if plan.coordinator is None:
-                raise StateError(
-                    f"job '{self.name}' takes no savepoints", hint="only jobs of INSERT statements do"
-                )
-            plan.coordinator.savepoint(directory, future)
+            self._check_savepoints(plan).savepoint(directory, future)
 
         self.between_steps(begin)
         self.wake()
@@ -159,10 +161,17 @@ class Job:
                 hint="DESCRIBE JOB says what the job waits for",
             ) from None
 
+    def _check_savepoints(self, plan: JobPlan) -> Coordinator:
+        if plan.coordinator is None:
+            raise StateError(
+                f"job '{self.name}' takes no savepoints", hint="only jobs of INSERT statements do"
+            )
+        return plan.coordinator
+
     def cancel_nowait(self) -> None:
         """Ask the job to end without waiting for it."""
         with self._signals.changed:
-            self._signals.stopping = self._signals.woken = True
+            self._signals.cancelled = self._signals.woken = True
             self._signals.changed.notify_all()
         self.release()
 
@@ -184,6 +193,15 @@ class Job:
     def stopping(self) -> bool:
         """Whether it was asked to end."""
         return self._signals.stopping
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it is to be taken up again: its end is that of its process."""
+        return self._signals.suspended
+
+    @suspended.setter
+    def suspended(self, value: bool) -> None:
+        self._signals.suspended = value
 
     def on_end(self, listener: Callable[[Job], None]) -> None:
         """Call ``listener`` when the job ends, from its thread (at once if it has ended)."""

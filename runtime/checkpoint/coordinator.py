@@ -27,17 +27,17 @@ from streamsql.errors import ConnectorError, StateError, StreamSqlError
 
 from ..connectors.base import Prepared, Transaction
 from ..operators.sink import Sink
+from .cut import changed_state, whole_state
 from .patience import LAST_S, Deadline, Progress
 from .points import Reach, passes
 from .savepoints import write_savepoint
-from .snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot, Tables
+from .snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot
 
 if TYPE_CHECKING:
     from ..error_log import ErrorLog
     from ..graph import Graph
     from ..metrics import JobMetrics
     from ..source_task import SourceTask
-    from ..state.base import State
     from .store import CheckpointStore
 
 log = logging.getLogger("streamsql.checkpoint")
@@ -122,10 +122,12 @@ class Coordinator:
         # The first comes with the first step: a restart needs to know the start.
         self._due_ms: int | None = now_ms()
         self._dirty = True
+        self._positions: list[Mapping[str, str]] = []
         self._current: _Task | None = None
         self._waiting: tuple[str, Future[str]] | None = None
         self._error: BaseException | None = None
         self._failures = 0
+        self._lost = False  # the last cut is in no checkpoint
         self._progress = Progress(transaction)
         self._again_ms = 0
         self._ended_ms = 0
@@ -147,8 +149,9 @@ class Coordinator:
     def step(self, now_ms: int, *, moved: bool) -> None:
         """Between two steps: begin a checkpoint if one is due. Raises what ended the last one."""
         self._dirty = self._dirty or moved
+        under_way = self._current is not None  # looked at first: who ends it leaves its error before
         self._raise_error()
-        if self._current is not None:
+        if under_way:
             return
         if now_ms < self._again_ms or not (self._waiting or self._wanted(now_ms)):
             return
@@ -168,7 +171,11 @@ class Coordinator:
 
     def _pays(self) -> bool:
         """Whether a checkpoint would hold anything that the one before does not."""
-        return self._dirty or any(sink.wants_commit for _, sink in self._sinks)
+        return self._changed() or any(sink.wants_commit for _, sink in self._sinks)
+
+    def _changed(self) -> bool:
+        """Whether anything is not in the last cut: positions move without rows, too."""
+        return self._dirty or self._lost or [s.positions for s in self._sources] != self._positions
 
     def next_ms(self, now_ms: int) -> int | None:
         """When an idle job should take a step for a checkpoint; None for never."""
@@ -204,21 +211,32 @@ class Coordinator:
         *,
         finished: bool,
         savepoint: str | None = None,
+        keep: bool = False,
         look: Callable[[], bool] = lambda: True,
     ) -> str | None:
         """The last checkpoint of a job that ends, waited for; the path of the savepoint, if one is wanted.
 
         It waits for a broker that is away as long as the job would; once the job is to stop, 30 seconds more.
-        ``look`` is called now and then and says whether it is. Raises StateError where it cannot be taken in time: what
-        was written since the one before is then dropped by sinks that commit with checkpoints.
+        ``look`` is called now and then and says whether it is. ``keep``: the job is to be taken up again, so its
+        checkpoints stay although ``execution.checkpointing.externalized-checkpoint-retention`` says otherwise. Raises
+        StateError where it cannot be taken in time: what was written since the one before is then dropped by sinks
+        that commit with checkpoints.
         """
         deadline = Deadline(look)
         self._wait_for(self._current, deadline)
         self._raise_error()
-        if self._store is None and savepoint is None:
-            return None
-        if not finished and savepoint is None and not self._dirty and self._last is not None:
-            return None
+        path = None
+        if savepoint is not None or (
+            self._store is not None and (finished or self._last is None or self._changed())
+        ):
+            path = self._take_last(now_ms, deadline, finished=finished, savepoint=savepoint)
+        if self._store is not None and self._last is not None and self._options.delete_at_end and not keep:
+            self._retried(self._store.delete, self._last[0])
+        return path
+
+    def _take_last(
+        self, now_ms: int, deadline: Deadline, *, finished: bool, savepoint: str | None
+    ) -> str | None:
         while not self._settled(0.2):
             self._raise_error()
             if deadline.over():
@@ -227,8 +245,6 @@ class Coordinator:
         task = self._begin(now_ms, finished=finished, directory=savepoint, answer=answer)
         self._wait_for(task, deadline)
         self._raise_error()
-        if self._store is not None and self._options.delete_at_end:
-            self._retried(self._store.delete, task.snapshot.number)
         return answer.result(0) if answer is not None else None
 
     def _wait_for(self, task: _Task | None, deadline: Deadline) -> None:
@@ -259,6 +275,23 @@ class Coordinator:
         answer: Future[str] | None = None,
     ) -> _Task:
         """The cut. Everything here is references and what changed since the last one."""
+        try:
+            task = self._cut(now_ms, finished=finished, directory=directory, answer=answer)
+        except BaseException as e:
+            if answer is not None:
+                answer.set_exception(_as_state_error(e))
+            raise
+        self._dirty = self._lost = False
+        self._positions = [dict(s.positions) for s in self._sources]
+        interval = self._options.interval_ms
+        self._due_ms = None if interval is None else now_ms + interval
+        self._current = task
+        self._tasks.put(task)
+        return task
+
+    def _cut(
+        self, now_ms: int, *, finished: bool, directory: str | None, answer: Future[str] | None
+    ) -> _Task:
         began = time.monotonic()
         number, self._next = self._next, self._next + 1
         reach = self._options.reach
@@ -274,7 +307,7 @@ class Coordinator:
         if directory is not None:
             task.whole = replace(
                 snapshot,
-                operators=self._each(lambda state: state.snapshot()),
+                operators=whole_state(self._graph),
                 sinks=tuple(
                     replace(s, prepared=sink.in_savepoint(s.prepared))
                     for s, (_, sink) in zip(sinks, self._sinks, strict=True)
@@ -282,11 +315,6 @@ class Coordinator:
                 transaction=None,
                 changes=False,
             )
-        self._dirty = False
-        interval = self._options.interval_ms
-        self._due_ms = None if interval is None else now_ms + interval
-        self._current = task
-        self._tasks.put(task)
         return task
 
     def _snapshot(
@@ -297,7 +325,7 @@ class Coordinator:
         if finished or self._store is None:
             operators: tuple[OperatorSnapshot, ...] = ()
         else:
-            operators = self._operators(whole=full)
+            operators = changed_state(self._graph, whole=full)
         return JobSnapshot(
             number=number,
             run=run,
@@ -314,31 +342,6 @@ class Coordinator:
             finished=finished,
         )
 
-    def _operators(self, *, whole: bool) -> tuple[OperatorSnapshot, ...]:
-        """All operators. ``whole``: all of their state; else what changed since the last cut.
-
-        Either way the next changes are those since now.
-        """
-
-        def tables(state: State) -> Tables:
-            changes = state.changes()
-            return state.snapshot() if whole else changes
-
-        return self._each(tables)
-
-    def _each(self, tables: Callable[[State], Tables]) -> tuple[OperatorSnapshot, ...]:
-        return tuple(
-            OperatorSnapshot(
-                v.fingerprint,
-                v.name,
-                v.description,
-                v.clocks,
-                {name: tables(state) for name, state in v.context.states.items()},
-            )
-            for v in self._graph.vertices
-            if not isinstance(v.operator, Sink)
-        )
-
     # -- the checkpoint's thread -----------------------------------------------------------------------------------
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -350,7 +353,7 @@ class Coordinator:
             except BaseException as e:
                 if task.answer is not None and not task.answer.done():
                     task.answer.set_exception(_as_state_error(e))
-                self._failures += 1
+                self._lost = True
                 if not (isinstance(e, _NotWrittenError) and self._tolerable(task)):
                     self._error = e
             self._ended_ms = self._now_ms()
@@ -363,7 +366,12 @@ class Coordinator:
     def _tolerable(self, task: _Task) -> bool:
         """Whether the job may go on without this checkpoint: nothing waits for it, and it is not the last."""
         waits = self._transaction is not None or any(s.prepared != Prepared() for s in task.snapshot.sinks)
-        return not waits and not task.snapshot.finished and self._failures <= self._options.tolerable_failures
+        if waits or task.snapshot.finished:
+            return False
+        if self._store is not None and not _helps(self._store, task.snapshot):
+            return True  # what earlier ones had written is gone: only the job has it all, and the next holds it all
+        self._failures += 1
+        return self._failures <= self._options.tolerable_failures
 
     def _complete(self, task: _Task) -> str | None:
         """From references to a complete checkpoint; returns the path of its savepoint."""
@@ -384,9 +392,10 @@ class Coordinator:
             path = self._savepoint(task, directory, whole)
         if store is not None:
             self._retried(lambda: store.complete(snapshot.number), snapshot.number)
-        size = store.written_bytes if store is not None else 0
-        self._last = snapshot.number, round((time.monotonic() - task.began) * 1000), size
+            self._last = snapshot.number, round((time.monotonic() - task.began) * 1000), store.written_bytes
         reach("after-complete")
+        if store is None:  # positions are committed between steps, and later ones may have been
+            return path
         for source, saved in zip(self._sources, snapshot.sources, strict=True):
             if source.source.commits:
                 source.source.commit(saved.positions)
@@ -477,8 +486,10 @@ def _helps(store: CheckpointStore, snapshot: JobSnapshot) -> bool:
 
 
 def _as_state_error(error: BaseException) -> BaseException:
-    if isinstance(error, StreamSqlError):
+    if isinstance(error, StateError):
         return error
+    if isinstance(error, StreamSqlError):
+        return StateError(f"the savepoint was not written: {error.message}", hint=error.hint)
     why = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
     return StateError(
         f"the savepoint was not written: {why}",
