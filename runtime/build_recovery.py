@@ -89,6 +89,7 @@ def restore(
                 state.track_changes()
     if saved is None or setup is None:
         return False
+    complete = recovery.found is None or recovery.found.complete
     restoration = match(
         saved,
         [NewPart(s.fingerprint, s.name) for s in sources],
@@ -97,17 +98,19 @@ def restore(
             for v in graph.vertices
         ],
         [NewPart(v.fingerprint, v.description) for v in graph.vertices if isinstance(v.operator, Sink)],
+        complete=complete,
     )
     if recovery.own and saved.sinks and not any(restoration.sinks) and not setup.ignore_unclaimed:
         raise StateError(
             f"checkpoint {saved.number} of a job '{job.name}' writes other tables than this job",
             hint="SET 'pipeline.name' to a name of its own for this job",
         )
+    if not (saved.finished and complete):
+        restoration.check(setup.ignore_unclaimed)
     if saved.finished:
         job.notes = [f"the job had finished with checkpoint {saved.number}; nothing is left to do"]
         recovery.settled()
         return True
-    restoration.check(setup.ignore_unclaimed)
     job.notes = restoration.report()
     for vertex, found in zip(graph.vertices, restoration.operators, strict=True):
         if found is not None:

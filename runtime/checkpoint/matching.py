@@ -2,7 +2,8 @@
 
 An operator takes the state of the one that computed the same. State that nobody takes is lost, and with it positions
 of sources that are read no more; the job refuses that unless it is asked for. What is new in a job that takes
-everything else begins empty: it has not seen what its sources gave before.
+everything else begins empty: it has not seen what its sources gave before. Output that is prepared and not yet
+committed is lost with its sink.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from streamsql.errors import StateError
 
+from ..connectors.base import Prepared
 from .snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot, SourceSnapshot
 
 IGNORE = "execution.state-recovery.ignore-unclaimed-state"
@@ -79,14 +81,17 @@ def match(
     sources: Sequence[NewPart],
     operators: Sequence[NewOperator],
     sinks: Sequence[NewPart] = (),
+    *,
+    complete: bool = True,
 ) -> Restoration:
-    """What of ``saved`` a job of these parts takes."""
+    """What of ``saved`` a job of these parts takes. ``complete``: all output up to the cut is committed."""
     read, written = _matched(saved.sources, sources), _matched(saved.sinks, sinks)
     computed = _matched(saved.operators, operators)
     refused = _refused(saved.operators, operators, computed)
     taken = [None if i in refused else at for i, at in enumerate(computed)]
     left = [at for at in _left(saved.operators, taken) if saved.operators[at].states]
-    words = _Words(saved, sources, operators, read, computed, refused)
+    waiting = [] if complete else [at for at in _left(saved.sinks, written) if _has_output(saved.sinks[at])]
+    words = _Words(saved, sources, operators, read, computed, refused, waiting)
     return Restoration(
         tuple(None if at is None else saved.sources[at] for at in read),
         tuple(None if at is None else saved.operators[at] for at in taken),
@@ -147,6 +152,10 @@ def _other_pieces(saved: OperatorSnapshot, new: NewOperator) -> str:
     return f"it was kept as {before} and is now kept as {now} (a time to live was set, or taken away)"
 
 
+def _has_output(sink: SinkSnapshot) -> bool:
+    return sink.prepared != Prepared()
+
+
 def _numbered(saved: Sequence[P], at: int) -> tuple[str, int]:
     fingerprint = saved[at].fingerprint
     return fingerprint, sum(s.fingerprint == fingerprint for s in saved[:at])
@@ -167,6 +176,7 @@ class _Words:
     read: Found
     computed: Found
     refused: Mapping[int, str]
+    waiting: Sequence[int]
 
     def kept(self) -> Iterator[str]:
         for source, at in zip(self.sources, self.read, strict=True):
@@ -202,6 +212,9 @@ class _Words:
         for i, why in self.refused.items():
             if self.operators[i].states:
                 yield f"{self.operators[i].description}: its state is lost, {why}"
+        for at in self.waiting:
+            name = self.saved.sinks[at].name
+            yield f"{name}: output that waits to be committed is lost, nothing writes its table any more"
 
     def _takes_back(self, operator: int) -> bool:
         """Whether an operator goes on with state that it may take rows back by."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from streamsql.errors import StateError
 from streamsql.runtime.checkpoint.matching import NewOperator, NewPart, Restoration, match
 from streamsql.runtime.checkpoint.snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot, SourceSnapshot
+from streamsql.runtime.connectors.base import Prepared
 
 ORDERS = SourceSnapshot("s1", "orders", {"orders-0": "17"})
 SUMS = OperatorSnapshot("f1", "GroupAggregate", "GroupAggregate(sums)", {}, {"keys": {}, "rows": {}})
@@ -44,6 +47,20 @@ def test_the_same_job_takes_everything() -> None:
         "Rank(top): keeps its state",
     ]
     found.check(ignore_unclaimed=False)
+
+
+def test_output_that_waits_is_lost_with_its_sink() -> None:
+    files = SinkSnapshot("t2", "Sink(files)", Prepared({"files": ["part-1"]}))
+    held = replace(saved(), sinks=(TOTALS, files))
+    written = [NewPart("t1", "totals")]
+    found = match(held, READ, [], written, complete=False)
+    assert found.lost == (
+        "Sink(files): output that waits to be committed is lost, nothing writes its table any more",
+    )
+    assert found.lost[0] in refusal(found)
+    assert match(held, READ, [], [*written, NewPart("t2", "files")], complete=False).lost == ()
+    assert match(held, READ, [], [NewPart("t2", "files")], complete=False).lost == ()  # totals had no output
+    assert match(held, READ, [], written).lost == ()  # it was committed
 
 
 def test_what_is_new_begins_empty_and_that_is_said() -> None:
