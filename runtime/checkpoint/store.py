@@ -198,23 +198,22 @@ class CheckpointStore:
         with self._lock:
             self._segments.forget(fingerprint, occurrence)
 
-    def hold(self, snapshot: JobSnapshot) -> None:
-        """Remembers a cut that is not written, so that the changes it took from the states reach the next one."""
-        with self._lock:
-            if self._folded == (snapshot.run, snapshot.number):
-                return
-            if self._run_of_segments not in (None, snapshot.run):
-                self._reset()
-            if snapshot.changes and self.wants_full:
-                raise OSError(
-                    errno.ESTALE,
-                    f"checkpoint {snapshot.number} holds only changes, and what they belong to is not in "
-                    f"{self.location.text()}; the next one holds everything",
-                )
-            self._segments.fold(snapshot)
-            self._folded = (snapshot.run, snapshot.number)
-            self._run_of_segments = snapshot.run
-            self._started = True
+    def _hold(self, snapshot: JobSnapshot) -> None:
+        """Remembers a cut, so that the changes it took from the states reach the next one if it is not written."""
+        if self._folded == (snapshot.run, snapshot.number):
+            return
+        if self._run_of_segments not in (None, snapshot.run):
+            self._reset()
+        if snapshot.changes and self.wants_full:
+            raise OSError(
+                errno.ESTALE,
+                f"checkpoint {snapshot.number} holds only changes, and what they belong to is not in "
+                f"{self.location.text()}; the next one holds everything",
+            )
+        self._segments.fold(snapshot)
+        self._folded = (snapshot.run, snapshot.number)
+        self._run_of_segments = snapshot.run
+        self._started = True
 
     def write(self, snapshot: JobSnapshot) -> None:
         """Makes a checkpoint durable, as *prepared*.
@@ -224,11 +223,11 @@ class CheckpointStore:
         Raises FencedError where another run has taken over.
         """
         with self._lock:
+            self._hold(snapshot)  # before anything that may fail
             self._owner.check()
             number = snapshot.number
             later = [n for n, known in self._known.items() if n > number and known.checksum]
             assert not later, f"checkpoint {number} after {later}: numbers go up, see next_number()"
-            self.hold(snapshot)
             self._check_packs()
             self._write_pack(str(number), self._segments)
             chains = self._segments.parts()

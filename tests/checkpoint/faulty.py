@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,16 @@ class FaultyHandler(pafs.FileSystemHandler):  # type: ignore[misc]
 
     def open_append_stream(self, path: str, metadata: Any) -> pa.NativeFile:
         raise NotImplementedError
+
+
+@contextmanager
+def owner_unreadable(job: Path) -> Generator[None]:
+    """Until the block ends a store cannot see who writes in the folder of its job, so every checkpoint fails."""
+    path = job / "owner.json"
+    owner = path.read_text()
+    path.write_text("")
+    yield
+    path.write_text(owner)
 
 
 def faulty_fs(faults: Faults) -> pafs.FileSystem:

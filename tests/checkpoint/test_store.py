@@ -15,6 +15,7 @@ from streamsql.errors import ConfigError, JobError
 from streamsql.runtime.checkpoint.snapshot import JobSnapshot, SinkSnapshot
 from streamsql.runtime.checkpoint.store import CheckpointStore
 from streamsql.runtime.connectors.base import Prepared
+from tests.checkpoint.faulty import owner_unreadable
 from tests.checkpoint.model import ModelJob, plain
 
 Open = Callable[..., CheckpointStore]
@@ -114,13 +115,16 @@ def test_discarded_changes_reach_the_next_one(opened: Open) -> None:
     assert plain(store.candidates()[0].snapshot()) == plain(whole)
 
 
-def test_a_cut_that_is_only_held_is_not_lost(opened: Open) -> None:
+def test_what_a_failed_checkpoint_took_is_in_the_next(opened: Open, tmp_path: Path) -> None:
+    """Also where it fails before anything is written."""
     store, job, rng = opened(), ModelJob(), random.Random(5)
     job.step(rng)
     write(store, job)
-    for _ in range(100):
-        job.step(rng)
-        store.hold(job.cut(changes=True))
+    with owner_unreadable(tmp_path / "orders"):
+        for _ in range(100):
+            job.step(rng)
+            with pytest.raises(OSError, match=r"owner\.json is damaged"):
+                store.write(job.cut(changes=not store.wants_full))
     job.step(rng)
     whole = write(store, job)
     assert plain(store.candidates()[0].snapshot()) == plain(whole)

@@ -197,8 +197,7 @@ def test_a_full_disk(small_disk: Path) -> None:
     for slot in range(20):
         job.operators[0].put(slot, ("x" * 20_000, slot))
         if slot < 6:
-            store.hold(job.cut(changes=True))
-            continue
+            continue  # so much there is room for
         with pytest.raises(OSError, match="No space left"):
             store.write(job.cut(changes=True))
     assert not list(LocalLocation(small_disk).root.rglob("*.tmp"))

@@ -6,9 +6,11 @@ import random
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from streamsql.runtime.checkpoint.savepoints import load_savepoint, open_savepoi
 from streamsql.runtime.checkpoint.snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot, SourceSnapshot
 from streamsql.runtime.checkpoint.store import CheckpointStore
 from streamsql.runtime.connectors.base import Prepared
+from tests.checkpoint.faulty import owner_unreadable
 from tests.checkpoint.model import ModelJob, ModelState, plain, slots_table
 
 ACTIONS = (
@@ -25,7 +28,7 @@ ACTIONS = (
     "write",
     "write",
     "write unmarked",
-    "hold",
+    "fail",
     "discard",
     "compact",
     "restart",
@@ -62,8 +65,9 @@ class Machine:
                 operator.step(rng, self.keys)
         elif action in ("write", "write unmarked"):
             self.write(marked=action == "write")
-        elif action == "hold":
-            self.store.hold(self.job.cut(changes=not self.store.wants_full))
+        elif action == "fail":
+            with owner_unreadable(Path(self.folder, "orders")), pytest.raises(OSError, match="is damaged"):
+                self.store.write(self.job.cut(changes=not self.store.wants_full))
         elif action == "discard" and self.held and max(self.held) not in self.complete:
             self.store.discard(max(self.held))
             del self.held[max(self.held)]
