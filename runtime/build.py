@@ -270,6 +270,7 @@ class _Builder:
             bounded=bounded,
             job_name=self.job.name,
             memory={} if saved is None else saved.memory,
+            stopping=lambda: self.job.stopping,
         )
 
     def _saved(self, fingerprint: str) -> SourceSnapshot | None:
@@ -378,6 +379,7 @@ class _Builder:
             checkpointed=setup is not None and setup.enabled and setup.exactly_once,
             transaction=None if self.recovery is None else self.recovery.transaction,
             writer=writer_name(self.job.name, self._home, fingerprint, self._occurrence(fingerprint)),
+            stopping=lambda: self.job.stopping,
         )
         config = SinkConfig(
             node.schema, f"table {node.table.path}", self.options.not_null, self.options.length, upsert

@@ -68,7 +68,7 @@ class SourceContext:
     when rows are ready or an error happened, from any thread. ``now_ms``: the job's clock. ``time_zone``:
     the session's zone name. ``batch_rows_max``: rows per SourceBatch at most. ``bounded``: the job runs in
     batch mode and the source must end. ``memory``: what :meth:`Source.memory` gave at the checkpoint that is
-    resumed; empty at a first start.
+    resumed; empty at a first start. ``stopping``: whether the job is to end, so that waiting is given up.
     """
 
     table: TableDefinition
@@ -84,6 +84,7 @@ class SourceContext:
     bounded: bool = False
     job_name: str = ""
     memory: Mapping[str, str] = field(default_factory=dict[str, str])
+    stopping: Callable[[], bool] = lambda: False
 
 
 class Source(ABC):
@@ -150,6 +151,7 @@ class SinkContext:
     ``upsert``: batches come in upsert mode. ``checkpointed``: the job takes checkpoints in mode EXACTLY_ONCE, so a
     sink that can waits with what it shows until :meth:`Sink.commit`. ``transaction``: where all sinks with
     ``sink.delivery-guarantee`` = ``exactly-once`` write. ``writer``: names this sink of this job, the same every run.
+    ``stopping``: whether the job is to end.
     """
 
     table: TableDefinition
@@ -166,6 +168,7 @@ class SinkContext:
     checkpointed: bool = False
     transaction: Transaction | None = None
     writer: str = ""
+    stopping: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
