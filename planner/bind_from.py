@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from streamsql.datatypes import INT, Root
-from streamsql.errors import Position, StreamSqlError, UnsupportedError, ValidationError, did_you_mean
+from streamsql.errors import StreamSqlError, UnsupportedError, ValidationError, did_you_mean
 from streamsql.schema import PROCTIME, ROWTIME, Field, Schema
 
 from .bind_changelog import ARGUMENTS as CHANGELOG_FUNCTIONS
@@ -18,6 +18,7 @@ from .bind_lateral import bind_lateral
 from .bind_match import bind_match
 from .bind_nodes import one_row, project, refs
 from .bind_on import bind_on, has_subqueries
+from .bind_options import hinted_options
 from .bind_subqueries import Subqueries, SubqueryExpressions
 from .bind_table import bind_table, is_proctime
 from .bind_windows import WINDOW_FUNCTIONS, bind_window
@@ -57,7 +58,7 @@ def _source(binder: QueryBinder, source: exp.Expr, left: Bound | None) -> Bound:
                     "FOR SYSTEM_TIME AS OF stands after JOIN: it takes the time from the rows on the left",
                     "as in FROM orders AS o JOIN rates FOR SYSTEM_TIME AS OF o.ts AS r ON …",
                 )
-            node, path = binder.relation(source, _options(binder, source))
+            node, path = binder.relation(source, hinted_options(binder, source))
             return _aliased(binder, source, node, default=path[-1], path=path)
         case exp.Subquery():
             inner = source.this
@@ -107,30 +108,6 @@ def _aliased(
     if alias is not None and alias.columns:
         node = binder.rename(node, [c.name for c in alias.columns], alias)
     return node, Scope.of(node.schema, name or default, () if name else path)
-
-
-def _options(binder: QueryBinder, table: exp.Table) -> dict[str, str]:
-    """The OPTIONS hint of a table reference."""
-    options: dict[str, str] = {}
-    for hint in table.args.get("hints") or []:
-        for call in hint.expressions:
-            if call.name.upper() != "OPTIONS":
-                raise UnsupportedError(
-                    f"the hint {call.name} is not supported here", position=binder.position(hint)
-                )
-            check_dynamic_options(binder.context.dynamic_options, binder.position(hint))
-            options.update({o.this.name: o.args["value"].name for o in call.expressions})
-    return options
-
-
-def check_dynamic_options(enabled: bool, position: Position | None) -> None:
-    """Raises ValidationError for an OPTIONS hint where the session does not allow them."""
-    if not enabled:
-        raise ValidationError(
-            "the OPTIONS hint is switched off",
-            hint="SET 'table.dynamic-table-options.enabled'='true'",
-            position=position,
-        )
 
 
 def _table_function(binder: QueryBinder, source: exp.Table) -> LogicalNode:

@@ -11,8 +11,8 @@ from streamsql.datatypes import Root
 from streamsql.errors import CatalogError, UnsupportedError, ValidationError, did_you_mean
 from streamsql.schema import Field, Schema
 
-from .bind_from import check_dynamic_options
 from .bind_nodes import cast, project, refs
+from .bind_options import check_dynamic_options
 from .binder import BindContext, QueryBinder
 from .casts import can_cast_implicitly
 from .expressions import Expr, Literal
