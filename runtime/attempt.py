@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,16 +19,14 @@ from streamsql.errors import StateError
 
 from .checkpoint.coordinator import Coordinator
 from .commits import Committer
-from .connectors.base import BadRecord
 from .engine import Engine
+from .error_log import ErrorLog
 from .graph import Graph, SourceEdge
 from .metrics import JobMetrics, read_metrics
 from .operators.base import MAX_WATERMARK
 from .operators.sink import Sink
 from .rate import RateMeter
 from .source_task import SourceTask, align
-
-OnBadRecords = Callable[[Sequence[BadRecord]], None]
 
 IDLE_CHECK_MS = 500
 """How often a job without input looks at its sources' status and flushes: nothing else polls."""
@@ -41,21 +39,20 @@ METRICS_SPACING_S = 0.05
 class JobPlan:
     """What the build step hands over: everything an attempt runs.
 
-    ``on_bad_records``: per source that logs them, what takes its skipped records. ``coordinator``: takes checkpoints;
-    None where none are wanted. ``ended``: the job had come to its end before, nothing is to be done.
+    ``logs``: by source, where its unreadable records go. ``coordinator``: takes checkpoints; None where none are
+    wanted. ``ended``: the job had come to its end before, nothing is to be done.
     """
 
     graph: Graph
     sources: list[SourceTask]
     engine: Engine
-    on_finish: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
-    on_bad_records: dict[int, OnBadRecords] = field(default_factory=dict[int, OnBadRecords])
+    logs: Mapping[int, ErrorLog] = field(default_factory=dict[int, ErrorLog])
     coordinator: Coordinator | None = None
     ended: bool = False
     committer: Committer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.committer = Committer(self.sources, [s.sink for s in self.sinks])
+        self.committer = Committer(self.sources, [*(s.sink for s in self.sinks), *self.logs.values()])
 
     @property
     def commits_by_itself(self) -> bool:
@@ -237,8 +234,8 @@ class Attempt:
         edges = []
         for i, source in enumerate(self.plan.sources):
             edges.append(source.step(self._pace.rows_max, now))
-            if source.bad_records and i in self.plan.on_bad_records:
-                self.plan.on_bad_records[i](source.bad_records)
+            if source.bad_records and i in self.plan.logs:
+                self.plan.logs[i].write(source.bad_records)
         return edges
 
     def _drain_all(self) -> None:
@@ -287,7 +284,7 @@ class Attempt:
             close(lambda: plan.committer.step(self._now_ms(), final=True))
         for source in plan.sources:
             close(source.source.close)
-        for part in (plan.graph.close, *plan.on_finish, plan.engine.close):
+        for part in (plan.graph.close, *(log.close for log in plan.logs.values()), plan.engine.close):
             close(part)
         if errors:
             raise errors[0]

@@ -26,7 +26,7 @@ from streamsql.planner.fingerprints import fingerprints
 from streamsql.planner.sql_parts import floor_ms
 from streamsql.schema import Schema
 
-from .attempt import JobPlan, OnBadRecords
+from .attempt import JobPlan
 from .build_calc import Fusion, calc, changelog_normalize, correlate, union
 from .build_changelog import from_changelog, to_changelog
 from .build_expand import expand
@@ -143,9 +143,7 @@ def build(plan: p.PhysicalPlan, job: Job, options: BuildOptions, queue: ResultQu
             error_logs = [*logs.values()]
             coordinator = coordinate(recovery, builder.graph, builder.sources, job, options, error_logs)
         undo.pop_all()
-    on_bad: dict[int, OnBadRecords] = {i: log.write for i, log in logs.items()}
-    closers = [log.close for log in logs.values()]
-    made = JobPlan(builder.graph, builder.sources, engine, closers, on_bad, coordinator, ended)
+    made = JobPlan(builder.graph, builder.sources, engine, logs, coordinator, ended)
     return BuiltJob(made, builder.places)
 
 

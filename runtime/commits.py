@@ -8,8 +8,8 @@ time, the commit waits for the next try.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from .connectors.base import Sink
 from .source_task import SourceTask
 
 INTERVAL_MS = 1000
@@ -17,10 +17,16 @@ SETTLE_TIMEOUT_S = 2.0
 """A sink whose broker is away must not hold the step for long."""
 
 
+class Settles(Protocol):
+    """A sink, or a log of unreadable records."""
+
+    def settle(self, timeout_s: float) -> bool: ...
+
+
 class Committer:
     """Commits for one job; called between steps."""
 
-    def __init__(self, sources: Sequence[SourceTask], sinks: Sequence[Sink]) -> None:
+    def __init__(self, sources: Sequence[SourceTask], sinks: Sequence[Settles]) -> None:
         self._sources = [s for s in sources if s.source.commits]
         self._sinks = sinks
         self._last_ms: int | None = None
