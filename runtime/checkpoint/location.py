@@ -98,7 +98,9 @@ class LocalLocation(Location):
         return str(self.root / path) if path else str(self.root)
 
     def below(self, path: str) -> LocalLocation:
-        return LocalLocation(Path(os.path.normpath(self.root / path)))
+        """``..`` leads out of the folder that a link names, not of the one that the link is in."""
+        joined = self.root / path
+        return LocalLocation(Path(os.path.realpath(joined)) if ".." in joined.parts else joined)
 
     def names(self, folder: str = "") -> list[str]:
         try:

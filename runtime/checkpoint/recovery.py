@@ -13,6 +13,7 @@ from streamsql.errors import ConnectorError, StateError
 from ..connectors.base import Prepared, Transaction
 from .coordinator import CheckpointOptions
 from .found import Found
+from .location import open_location
 from .savepoints import load_savepoint
 from .snapshot import JobSnapshot, SinkSnapshot, SourceSnapshot
 from .store import CheckpointStore
@@ -102,12 +103,14 @@ def recover(
     expected: int | None,
     directory: str | None,
     now_ms: Callable[[], int],
+    copy: str = "",
 ) -> Recovery:
     """Decide what an attempt begins with, and make it the only one that writes.
 
     ``directory``: where this job's checkpoints are. ``attempt`` counts from 1; a later one goes on from the job's own
-    checkpoints, of which ``expected`` was the last. Raises StateError where that is gone, and for a savepoint that
-    cannot be read, FencedError or JobError where the job runs elsewhere.
+    checkpoints, of which ``expected`` was the last. ``copy``: names the copy of the job, the same for each of its
+    attempts. Raises StateError where the checkpoint expected is gone, and for a savepoint that is damaged; JobError
+    where the job runs already, FencedError where another copy was started after an earlier attempt failed.
     """
     run = uuid.uuid4().hex
     store = None
@@ -119,6 +122,7 @@ def recover(
             retained=setup.retained,
             compression=setup.compression,
             run=run,
+            copy=copy,
             now_ms=now_ms,
         )
     result = Recovery(run, store, transaction)
@@ -146,15 +150,14 @@ def _choose(result: Recovery, setup: CheckpointSetup, job_id: str, attempt: int)
     store, transaction = result.store, result.transaction
     candidates: list[Found] = []
     if store is not None:
-        store.take_over()
-        candidates = store.candidates()
-        for problem in store.problems:
-            log.warning("%s", problem)
+        store.take_over(again=attempt > 1)
         result.first = store.next_number()
+        if setup.resume or attempt > 1:
+            candidates = store.candidates()
+            for problem in store.problems:
+                log.warning("%s", problem)
     if attempt > 1:
         candidates = [found for found in candidates if found.manifest.content["job_id"] == job_id]
-    elif not setup.resume:
-        candidates = []
     recorded = _recorded(candidates[0]) if candidates else None
     decided = None if transaction is None else transaction.open(recorded)
     chosen = _holding(candidates, transaction is not None, decided, store)
@@ -169,7 +172,7 @@ def _choose(result: Recovery, setup: CheckpointSetup, job_id: str, attempt: int)
             )
         result.saved, result.own, result.found = store.load(chosen), True, chosen
     elif setup.path is not None:
-        result.saved = load_savepoint(setup.path)
+        result.saved = _savepoint(setup.path)
         result.first = max(result.first, result.saved.number + 1)
     elif setup.resume and attempt == 1 and decided is not None and decided[0] > 0:
         raise StateError(
@@ -178,6 +181,18 @@ def _choose(result: Recovery, setup: CheckpointSetup, job_id: str, attempt: int)
             hint="bring back the directory 'execution.checkpointing.dir', or choose another "
             "'sink.transactional-id-prefix' to begin afresh",
         )
+    if store is not None:
+        store.release()
+
+
+def _savepoint(path: str) -> JobSnapshot:
+    try:
+        return load_savepoint(path)
+    except OSError as e:
+        place = open_location(path, "execution.state-recovery.path").text()
+        raise ConnectorError(
+            f"the savepoint {place} cannot be read: {e}", hint="see 'execution.state-recovery.path'"
+        ) from None
 
 
 def _recorded(found: Found) -> Mapping[str, Any] | None:

@@ -60,6 +60,7 @@ class CheckpointStore:
     """The checkpoints of one job. Call :meth:`take_over` before writing, and :meth:`close` in the end.
 
     Methods may be called from any thread, one at a time goes on. ``retained``: complete checkpoints that are kept.
+    ``run``: names the attempt that writes, ``copy`` the copy of the job of which it is an attempt.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class CheckpointStore:
         retained: int = 1,
         compression: bool = False,
         run: str,
+        copy: str = "",
         now_ms: Callable[[], int],
     ) -> None:
         assert retained >= 1, retained
@@ -84,7 +86,7 @@ class CheckpointStore:
         self._retained = retained
         self._compression = compression
         self._run = run
-        self._owner = Ownership(self.location, job_name, run, now_ms)
+        self._owner = Ownership(self.location, job_name, run, copy, now_ms)
         self._reader = PackReader(self.location)
         self._lock = threading.RLock()
         self._known: dict[int, _Known] = {}
@@ -107,15 +109,16 @@ class CheckpointStore:
         """Whether the next snapshot must hold everything: at first, and when files that are still needed are gone."""
         return not self._started
 
-    def take_over(self) -> None:
+    def take_over(self, *, again: bool = False) -> None:
         """Makes this run the one that writes.
 
         Raises JobError where another process of this machine runs the job, StateError where a newer version of the
-        program wrote. A run elsewhere gets a FencedError when it writes next.
+        program wrote. A run elsewhere gets a FencedError when it writes next. ``again``: an earlier run of this copy of
+        the job has failed; raises FencedError where another copy has come since.
         """
         with self._lock:
             try:
-                self._owner.take()
+                self._owner.take(again=again)
                 self._scan()
             except BaseException:
                 self._owner.release()
@@ -167,6 +170,11 @@ class CheckpointStore:
                     found.append(one)
                     certain = certain or one.complete
             return found
+
+    def release(self) -> None:
+        """Frees what :meth:`candidates` has fetched: :meth:`load` would read it again."""
+        with self._lock:
+            self._reader.release()
 
     def _pass_over(self, number: int, why: str) -> None:
         self.problems.append(f"checkpoint {self.location.text(folder_of(number))} is passed over: {why}")
@@ -334,7 +342,9 @@ class CheckpointStore:
         """Removes all checkpoints of the job, for one that is not to leave any."""
         with self._lock:
             self._owner.check()
-            for number in numbers_in(self.location):
+            for number in sorted(
+                numbers_in(self.location)
+            ):  # the newest last: what a crash leaves is the end
                 self._remove_checkpoint(number)
             self.location.remove_folder(SHARED)
             self._files.clear()
@@ -355,6 +365,8 @@ class CheckpointStore:
             except DamagedPackError as damage:
                 self._reset()
                 raise OSError(errno.EIO, f"{damage}; the next checkpoint holds everything") from None
+            finally:
+                self._reader.release()
 
     def _budget(self) -> int:
         return max(_COMPACT_BYTES, _COMPACT_TIMES * self._last_bytes)

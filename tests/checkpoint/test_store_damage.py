@@ -229,6 +229,9 @@ def test_a_checkpoint_as_savepoint(tmp_path: Path) -> None:
     job = tmp_path / "orders"
     assert plain(load_savepoint(f"{job}/chk-2")) == expected[2]
     assert plain(load_savepoint(str(job))) == expected[3]
+    (tmp_path / "chosen").symlink_to(job / "chk-2")
+    for text in (tmp_path / "chosen", tmp_path / "chosen/_metadata"):
+        assert plain(load_savepoint(str(text))) == expected[2]
     (job / "chk-3/_complete").unlink()
     assert open_savepoint(str(job)).number == 2
     flipped(job / "chk-2/_metadata", 300, 2)
