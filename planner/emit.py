@@ -18,7 +18,7 @@ _PREFIX = "table.exec.emit."
 class EmitStrategy:
     """Milliseconds. ``early`` and ``late``: how long after its first change a window shows its changes; 0 at once,
     None not before it is complete, or not after it. ``lateness``: how late rows may be; None where not given, which
-    means ``ttl`` (0 for ever) with late firing.
+    means ``ttl`` with late firing, and then it must not be 0.
     """
 
     early: int | None = None

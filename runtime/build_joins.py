@@ -123,6 +123,7 @@ def temporal_join(node: p.TemporalJoin, fusion: Fusion) -> TemporalJoin | Latest
             residual=residual(node, conjunction(rest) if rest else None, fusion),
             tombstones=right.mode is ChangelogMode.UPSERT,
             weighted=left.updating,
+            lateness_ms=node.lateness_ms,
         )
     )
 

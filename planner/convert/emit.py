@@ -98,6 +98,12 @@ def _through_views(node: l.LogicalNode) -> Merged:
 
 
 def lateness_below(nodes: Sequence[p.PhysicalNode]) -> int:
-    """How long after its end a window below may still change, in ms."""
-    found = (n for n in p.PhysicalPlan(tuple(nodes)).nodes() if isinstance(n, p.GroupAggregate))
-    return max((n.clock.lateness_ms for n in found), default=0)
+    """How long after its end a window below may still change, in ms; nodes that waited for that are the last asked."""
+    return max((_lateness(n) for n in nodes), default=0)
+
+
+def _lateness(node: p.PhysicalNode) -> int:
+    if isinstance(node, p.WindowJoin) or (isinstance(node, p.TemporalJoin) and node.version is not None):
+        return 0
+    own = node.clock.lateness_ms if isinstance(node, p.GroupAggregate) else 0
+    return max(own, lateness_below(node.inputs))

@@ -14,6 +14,7 @@ from ..expressions import Expr, InputRef
 from ..join_conditions import JoinCondition, call, split_condition
 from ..logical_joins import TemporalJoin
 from .converter import Converter, refuse_ttl
+from .emit import lateness_below
 from .joins import forwarding, join_of, kept_columns, with_keys
 from .lookup import lookup_join
 
@@ -54,7 +55,9 @@ def _event_time(node: TemporalJoin, c: Converter, condition: JoinCondition) -> p
             hint="declare a WATERMARK in it, or use a processing-time attribute for its present rows",
         )
     right, marked = history(c.convert(node.right), node.table, c)
-    made = replace(_made(node, c.convert(node.left), right, condition, version), marked=marked)
+    left = c.convert(node.left)
+    lateness = lateness_below((left, right))
+    made = replace(_made(node, left, right, condition, version), marked=marked, lateness_ms=lateness)
     if right.upsert_key is None:
         if declared := _declared_key(right):
             raise _incomplete(node.table, declared)

@@ -116,12 +116,13 @@ class TemporalJoin(JoinNode):
 
     ``version``: the right column that says since when a row holds; None for what is there when the left row comes.
     ``time``: the left column of the time. ``marked``: a last right column, which does not come out, is TRUE for
-    versions that only end the one before.
+    versions that only end the one before. ``lateness_ms``: how long after its time a row below may still change.
     """
 
     time: int | None
     version: int | None
     marked: bool = False
+    lateness_ms: int = 0
 
     name = "TemporalJoin"
 

@@ -10,6 +10,8 @@ where nothing held. Later versions change nothing.
 State: left rows that wait; versions newer than the watermark, and per key the newest before it. Late left rows and rows
 with a NULL time are counted and dropped. A late version replaces an older one for the rows that still come.
 
+Where windows below fire late, all of this is by the watermark so much earlier: a row joins once it changes no more.
+
 Of a changelog that retracts, the deletion that an insertion of its key follows is half of an update, not an end.
 
 Source: Flink's TemporalRowTimeJoinOperator (2.x).
@@ -33,6 +35,7 @@ from ..state.key_index import KeyIndex
 from ..state.run_store import RunStore
 from ..state.slot_column import SlotColumn
 from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
+from .expiry import earlier
 from .interval_join import millis
 from .join_pairs import Residual, ResidualConfig, padded, side_by_side, taken
 
@@ -49,6 +52,7 @@ class TemporalJoinConfig:
 
     ``tombstones``: deletions of the right side hold from their own time on; else they name the version they delete.
     ``marked``: right rows have one more column than ``right``, TRUE for versions that only end the one before.
+    ``lateness_ms``: how long after their time rows of both sides may still change.
     """
 
     kind: str
@@ -63,6 +67,7 @@ class TemporalJoinConfig:
     tombstones: bool
     weighted: bool
     marked: bool = False
+    lateness_ms: int = 0
 
 
 class TemporalJoin(Operator):
@@ -82,7 +87,7 @@ class TemporalJoin(Operator):
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         c = self.config
-        before, after = time.watermark_before, time.watermark
+        before, after = self.output_watermark(time.watermark_before), self.output_watermark(time.watermark)
         arriving = c.right.append(_MARK) if c.marked else c.right
         right = self._timed(inputs[1], arriving, c.right_time)
         if right is not None:
@@ -96,6 +101,9 @@ class TemporalJoin(Operator):
         keys = [due.rows.column(k) for k in c.left_keys]
         at, versions = self._versions.as_of(keys, millis(due.rows.column(c.left_time)), after)
         return self._joined(due.rows, due.weights, at, versions)
+
+    def output_watermark(self, input_watermark: int) -> int:
+        return earlier(input_watermark, self.config.lateness_ms)
 
     def _timed(self, batch: ChangelogBatch | None, schema: pa.Schema, time: int) -> ChangelogBatch | None:
         """The rows that have a time; the others are counted."""

@@ -1,7 +1,8 @@
 """WindowJoin: a join of rows of the same window, all at once when the window is complete.
 
 In: any changelogs; retractions cancel inside the window. Out: insertions, at window end − 1 ms. Every kind of join is
-one DuckDB query over the rows of the windows that are due.
+one DuckDB query over the rows of the windows that are due. Where windows below fire late, it waits for the last of that
+and holds the watermark back as long, so that its rows are not late above.
 
 State: the rows of open windows, freed as they fire. A row of a window that has fired is late: counted and dropped.
 
@@ -21,7 +22,7 @@ from streamsql.changelog import ChangelogBatch
 from ..state.buffers import as_array
 from ..state.run_store import RunStore
 from .base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
-from .expiry import WindowExpiry
+from .expiry import WindowExpiry, earlier
 from .join_pairs import taken
 
 
@@ -88,6 +89,10 @@ class WindowJoin(Operator):
         """The rows of complete windows, each as often as it is there."""
         found = store.take_until(min(until, MAX_WATERMARK - 1))
         return taken(found.rows, np.repeat(np.arange(len(found.weights)), np.maximum(found.weights, 0)))
+
+    def output_watermark(self, input_watermark: int) -> int:
+        c = self.config
+        return earlier(input_watermark, max(c.left_end.lateness_ms, c.right_end.lateness_ms))
 
     def next_timer_ms(self) -> int | None:
         if not self.config.left_end.proctime:

@@ -14,7 +14,7 @@ from streamsql.planner.emit import EmitStrategy
 from streamsql.testing.compare import difference, rows_of
 
 from .data import EMPTY, EVENTS
-from .run import batch, restarted, run_every_way, session
+from .run import batch, final, restarted, run_every_way, session
 from .tables import MILLIS, RETRACT, Input, at, table
 
 TUMBLE = "TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND))"
@@ -44,6 +44,18 @@ QUERIES = {
     "a join of windows": f"SELECT a.window_start, a.c, b.s FROM (SELECT window_start, window_end, COUNT(*) AS c FROM {TUMBLE} GROUP BY window_start, window_end) a LEFT JOIN (SELECT window_start, window_end, SUM(v) AS s FROM {TUMBLE} WHERE v > 1 GROUP BY window_start, window_end) b ON a.window_start = b.window_start AND a.window_end = b.window_end",
     "a total of windows": f"SELECT k, SUM(c) AS c FROM (SELECT {BY}, COUNT(*) AS c FROM {CUMULATE} GROUP BY {BY}) GROUP BY k",
 }  # fmt: skip
+SUMS = f"(SELECT {BY}, window_time, SUM(v) AS s FROM {TUMBLE} GROUP BY {BY}, window_time)"
+OF_JOIN = f"(SELECT a.window_start, a.window_end, a.window_time, a.k, a.s, b.v FROM {SUMS} a JOIN {TUMBLE} b ON a.window_start = b.window_start AND a.window_end = b.window_end AND a.k = b.k)"
+ABOVE_JOINS = {
+    "the best": f"SELECT window_start, v, r FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY v DESC) AS r FROM {OF_JOIN}) WHERE r <= 2",
+    "a running sum": f"SELECT k, window_time, SUM(s) OVER (PARTITION BY k ORDER BY window_time) AS x FROM {OF_JOIN}",
+    "rows in order of time": f"SELECT k, s, v, window_time FROM {OF_JOIN} ORDER BY window_time",
+    "an interval": f"SELECT x.k, t.v FROM {OF_JOIN} x JOIN t ON x.k = t.k AND t.ts BETWEEN x.window_time - INTERVAL '1' SECOND AND x.window_time",
+    "a second join": f"SELECT x.k, x.s, x.v, y.v AS w FROM {OF_JOIN} x JOIN {TUMBLE} y ON x.window_start = y.window_start AND x.window_end = y.window_end AND x.v < y.v",
+    "the version that held": f"SELECT a.k, a.window_start, a.s, r.n FROM {SUMS} a LEFT JOIN r FOR SYSTEM_TIME AS OF a.window_time ON a.k = r.k",
+}  # fmt: skip
+"""What has to wait for windows that fire late, with what stands above it."""
+
 STRATEGIES = {
     "early at once": EmitStrategy(early=0),
     "early, slowly": EmitStrategy(early=3_600_000),
@@ -107,6 +119,19 @@ def test_rows_within_the_lateness_count(name: str, strategy: str) -> None:
             assert result.job.metrics().late_records_dropped == 0
         assert text is None, f"steps of {step}: {text}"
     text = difference(restarted(QUERIES[name], [late], step=5, emit=emit), expected)
+    assert text is None, f"restarted: {text}"
+
+
+@pytest.mark.parametrize("name", ABOVE_JOINS)
+def test_rows_that_waited_for_late_ones_are_not_late(name: str) -> None:
+    versions = [(k, n, 4 * n) for n, k in enumerate("ababababababababab")]
+    columns = {"k": pa.string(), "n": pa.int32(), "since": MILLIS}
+    tables = [disordered(3), Input("r", table(columns, *versions), "since", 0, key=("k",))]
+    emit = EmitStrategy(late=0, lateness=60_000)
+    expected = batch(ABOVE_JOINS[name], tables)
+    text = difference(final(ABOVE_JOINS[name], tables, setup=settings(emit), step=2), expected)
+    assert text is None, text
+    text = difference(restarted(ABOVE_JOINS[name], tables, step=5, emit=emit), expected)
     assert text is None, f"restarted: {text}"
 
 
