@@ -43,9 +43,8 @@ class LogicalNode:
     @cached_property
     def _digest(self) -> str:
         inner = ",".join(i._digest for i in self.inputs)
-        # names of columns may repeat after a join: their places tell them apart
-        places = ",".join(str(i) for f in fields(self) for i in _places(getattr(self, f.name)))
-        return f"{self.describe()}:{self.schema}({places})[{inner}]"
+        untold = ",".join(str(i) for f in fields(self) for i in _untold(getattr(self, f.name)))
+        return f"{self.describe()}:{self.schema}({untold})[{inner}]"
 
     def digest(self) -> str:
         """Equal for nodes that compute the same rows."""
@@ -423,23 +422,27 @@ class Collect(_Unary):
         return f"Sink(table=[*anonymous_collect*], fields=[{', '.join(self.schema.names)}])"
 
 
-def _places(value: object) -> Iterator[int]:
-    """The positions of input columns that a node's field reads, in order."""
+def _untold(value: object) -> Iterator[object]:
+    """What a node's field says that its text does not, in order: the positions of the input columns that it reads,
+    whose names may repeat after a join, and the options and the order of an aggregate.
+    """
     match value:
         case int():
             yield value
         case Expr():
             yield from (e.index for e in walk(value) if isinstance(e, InputRef))
         case AggregateCall():
-            yield from (i for e in value.inputs for i in _places(e))
+            yield value.options
+            yield [(k.descending, k.nulls_first) for k in value.order_by]
+            yield from _untold(value.inputs)
         case SortKey():
-            yield from _places(value.expr)
+            yield from _untold(value.expr)
         case OverCall():
-            yield from _places((value.call, value.partition, value.order))
+            yield from _untold((value.call, value.partition, value.order))
         case WindowSpec():
             yield from (value.time_column, *value.partition)
         case tuple():
-            yield from (i for v in value for i in _places(v))
+            yield from (i for v in value for i in _untold(v))
         case _:
             return
 

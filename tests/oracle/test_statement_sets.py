@@ -62,6 +62,20 @@ def run_together(
         return {name: written(table) for name, table in sinks.items()}
 
 
+ALIKE = [
+    ("JSON_ARRAYAGG(v NULL ON NULL)", "JSON_ARRAYAGG(v ABSENT ON NULL)"),
+    (
+        "JSON_OBJECTAGG(KEY CAST(ts AS STRING) VALUE v NULL ON NULL)",
+        "JSON_OBJECTAGG(KEY CAST(ts AS STRING) VALUE v ABSENT ON NULL)",
+    ),
+    ("ARRAY_AGG(v)", "ARRAY_AGG(v) IGNORE NULLS"),
+    ("ARRAY_AGG(v ORDER BY v)", "ARRAY_AGG(v ORDER BY v DESC)"),
+    ("ARRAY_AGG(v ORDER BY v NULLS FIRST)", "ARRAY_AGG(v ORDER BY v NULLS LAST)"),
+    ("LISTAGG(s) WITHIN GROUP (ORDER BY s)", "LISTAGG(s) WITHIN GROUP (ORDER BY s DESC)"),
+]
+"""Aggregates whose names and arguments are equal, and their values are not."""
+
+
 @pytest.mark.parametrize("step", [1, 7, 1000])
 def test_every_sink_has_the_rows_of_its_query(step: int) -> None:
     inputs = [EVENTS, OTHER, CHANGES, UPSERTS]
@@ -86,6 +100,26 @@ def test_equal_parts_are_computed_once() -> None:
         metrics = job.metrics()
     assert metrics.records_in == EVENTS.rows.num_rows
     assert sum(name.startswith("GroupAggregate") for name in metrics.operators) == 2
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_aggregates_that_differ_in_their_options_are_two(one: str, other: str) -> None:
+    sql = "SELECT k, {} AS x FROM t WHERE s IS NOT NULL GROUP BY k"
+    named = {"one": sql.format(one), "other": sql.format(other)}
+    found = run_together(named, [EVENTS], 7)
+    expected = {name: batch(q, [EVENTS]) for name, q in named.items()}
+    assert difference(expected["one"], expected["other"]) is not None
+    for name in named:
+        assert difference(found[name], expected[name]) is None
+
+
+def test_values_over_rows_that_differ_in_their_options_are_two() -> None:
+    sql = "SELECT k, v, LAST_VALUE(v) {} NULLS OVER (PARTITION BY k ORDER BY ts) AS x FROM t"
+    named = {nulls: sql.format(nulls) for nulls in ("RESPECT", "IGNORE")}
+    found = run_together(named, [EVENTS], 7)
+    assert difference(found["RESPECT"], found["IGNORE"]) is not None
+    for name, q in named.items():
+        assert difference(found[name], batch(q, [EVENTS])) is None
 
 
 def test_one_sink_twice() -> None:
