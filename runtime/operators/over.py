@@ -32,6 +32,7 @@ from ..state.slot_column import SlotColumn
 from ..state.ttl import KeyedTtl
 from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
 from .changes import first_of_each, spread
+from .expiry import earlier
 from .on_time import on_time, times_ms
 
 I64 = npt.NDArray[np.int64]
@@ -129,7 +130,7 @@ class OverByTime(_Over):
 
     def _expire(self, until: int) -> None:
         if self._by_time:
-            self._history.drop_until(until - (self.config.history_ms or 0))
+            self._history.drop_until(earlier(until, self.config.history_ms or 0))
 
     def _evaluate(self, due: pa.RecordBatch, times: I64, until: int, now_ms: int) -> pa.RecordBatch:
         keys = [due.column(k) for k in self.config.keys]

@@ -65,6 +65,16 @@ def test_a_range_ends_exactly_at_its_bound(restored: bool) -> None:
         assert h.take() == ["+I 1 1", "+I 2 3", "+I 4 7", "+I 8 14", "+I 16 16"]
 
 
+def test_a_range_before_there_is_a_watermark(restored: bool) -> None:
+    sql = "SELECT v, SUM(v) OVER (ORDER BY ts RANGE BETWEEN INTERVAL '2' SECOND PRECEDING AND CURRENT ROW) AS s FROM t"
+    with harness(sql, restored=restored) as h:
+        h.push("+I a 1 1000")
+        h.push("+I a 2 2000")
+        assert h.take() == []
+        h.watermark(2000)
+        assert h.take() == ["+I 1 1", "+I 2 3"]
+
+
 def test_by_the_clock_rows_leave_at_once(restored: bool) -> None:
     sql = (
         "SELECT v, SUM(v) OVER (PARTITION BY k ORDER BY pt) AS s,"
