@@ -25,16 +25,14 @@ emptied; later rows replace earlier ones of the same slot. :meth:`State.restore`
 """
 
 
-_names: dict[int, Iterator[str]] = {}
+_names: dict[int, tuple[str, Iterator[int]]] = {}
 
 
 def fresh_name() -> str:
-    """A name that no other process and no other call gives; later ones of a process sort later."""
-    process = os.getpid()  # a forked process has names of its own
-    if process not in _names:
-        tag = os.urandom(6).hex()
-        _names[process] = (f"{tag}-{number:012d}" for number in count())
-    return next(_names[process])
+    """A name that no other process and no other call gives; later ones of a process sort later. Any thread."""
+    # a forked process has names of its own
+    tag, numbers = _names.setdefault(os.getpid(), (os.urandom(6).hex(), count()))
+    return f"{tag}-{next(numbers):012d}"
 
 
 class State(ABC):

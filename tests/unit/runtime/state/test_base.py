@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from streamsql.runtime.state.base import State
+from streamsql.runtime.state.base import State, fresh_name
 from streamsql.runtime.state.hashing import hash_columns
 from streamsql.runtime.state.key_index import KeyIndex
 from streamsql.runtime.state.run_store import RunStore
@@ -113,3 +115,20 @@ def test_a_restored_ttl_goes_on() -> None:
     copy = keys(10)()
     copy.restore(state.snapshot())
     assert copy.expire(14).tolist() == [] and copy.expire(15).tolist() == [0, 2]
+
+
+@pytest.fixture
+def impatient_threads() -> Iterator[None]:
+    """Threads take turns all the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient_threads")
+def test_the_threads_of_several_jobs_get_different_names() -> None:
+    with ThreadPoolExecutor(4) as jobs:
+        found = list(jobs.map(lambda _: [fresh_name() for _ in range(5_000)], range(4)))
+    assert all(names == sorted(names) for names in found)
+    assert len({name for names in found for name in names}) == 20_000
