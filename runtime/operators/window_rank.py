@@ -80,7 +80,11 @@ class WindowRank(Operator):
             held = self._rows.read().combine_chunks()
             ends = self._last_ms(held.column(self.config.expiry.column).combine_chunks())
             self._sizes.set("next", int(ends.min(initial=NEVER)))
-            self._sizes.set("held", held.num_rows)
+            new = min(
+                self._sizes.get_int("new"), held.num_rows
+            )  # which have left is not known: the older ones
+            self._sizes.set("new", new)
+            self._sizes.set("held", held.num_rows - new)
         if not len(due.weights):
             return None
         places, ranks = self._ranks(due.rows)
@@ -93,6 +97,8 @@ class WindowRank(Operator):
         if late.any():
             self.ctx.metrics.num_late_records_dropped += int(late.sum())
             rows, times = rows.filter(pa.array(~late)), times[~late]
+        if not rows.num_rows:
+            return
         self._append(rows, times)
         kept = self._sizes.get_int("held")
         new = self._sizes.add("new", rows.num_rows)

@@ -223,6 +223,32 @@ def test_an_open_window_keeps_little_more_than_its_best(
         assert h.take() == ["+I 5000 a 6 1", "+I 5000 a 6 2"]
 
 
+def test_a_late_row_after_a_window_that_had_many(restored: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_rank, "COMPACT_ROWS_MIN", 3)
+    by_key = WINDOWED.replace("window_end ORDER", "window_end, k ORDER")
+    with harness(by_key.format(time="ts"), restored=restored) as h:
+        many = "\n".join(f"+I {k} 1 1000" for k in "abcd")
+        h.push(many)  # ranked at once
+        h.push(many, watermark=5000)  # not yet ranked when the window is complete
+        assert len(h.take()) == 8
+        h.push("+I a 9 1000")
+        assert h.metrics("WindowRank").num_late_records_dropped == 1
+        h.push("+I b 1 6000\n+I a 9 2000", watermark=10_000)
+        assert h.take() == ["+I 10000 b 1 1"]
+
+
+def test_rows_that_windows_leave_behind_are_ranked_again(
+    restored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that is complete in every step does not put the ranking off for the open ones."""
+    monkeypatch.setattr(window_rank, "COMPACT_ROWS_MIN", 3)
+    hop = WINDOWED.replace("TUMBLE", "HOP").replace("'5' SECOND", "'1' SECOND, INTERVAL '100' SECOND")
+    with harness(hop.format(time="ts"), restored=restored) as h:
+        for i in range(12):
+            h.push(f"+I a {i} {i * 1000}\n+I b {i} {i * 1000}", watermark=i * 1000)
+        assert h.operator("WindowRank").ctx.states["rows"].row_count < 600  # of 2 400
+
+
 def test_a_window_of_the_clock_is_ranked_by_the_clock(restored: bool) -> None:
     with harness(WINDOWED.format(time="pt"), CLOCKED, restored=restored) as h:
         h.push("+I a 1\n+I b 2\n+I c 3")
