@@ -24,7 +24,7 @@ import pyarrow as pa
 from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import is_distinct, numpy
-from ..engine import WEIGHT, split_weights, with_weights
+from ..engine import WEIGHT, Fragment, split_weights, with_weights
 from ..state.hashing import hash_columns
 from ..state.key_index import KeyIndex
 from ..state.run_store import RunProbe, RunStore
@@ -75,6 +75,7 @@ class GroupRecompute(Operator):
         self._group = ctx.engine.fragment(
             c.group_sql, {"input": grouped}, pa.schema([pa.field("g", pa.int64()), *c.output]), c.what
         )
+        self._group_of_none: Fragment | None = None
         self._rows = ctx.state("rows", RunStore(c.rows, c.keys, timed=c.expiry is not None))
         self._flags = ctx.state("flags", Scalars())
         ttl = ctx.ttl_ms() if c.expiry is None else None
@@ -161,10 +162,15 @@ class GroupRecompute(Operator):
 
     def _empty(self) -> pa.RecordBatch:
         """The global aggregate of no rows: COUNT 0, NULL otherwise."""
-        sql = self.config.group_sql.replace("GROUP BY g", "").replace("SELECT g,", "SELECT 0::BIGINT AS g,")
-        schema = pa.schema([pa.field("g", pa.int64()), *self.config.rows, pa.field("i", pa.int64())])
-        fragment = self.ctx.engine.fragment(sql, {"input": schema}, self._group.output, self.config.what)
-        found = fragment.run(input=None)
+        if self._group_of_none is None:
+            sql = self.config.group_sql.replace("GROUP BY g", "").replace(
+                "SELECT g,", "SELECT 0::BIGINT AS g,"
+            )
+            schema = pa.schema([pa.field("g", pa.int64()), *self.config.rows, pa.field("i", pa.int64())])
+            self._group_of_none = self.ctx.engine.fragment(
+                sql, {"input": schema}, self._group.output, self.config.what
+            )
+        found = self._group_of_none.run(input=None)
         return pa.RecordBatch.from_arrays(found.columns[1:], schema=self.config.output)
 
     def _difference(self, old: pa.RecordBatch, new: pa.RecordBatch, groups: int) -> ChangelogBatch | None:

@@ -227,3 +227,15 @@ def test_a_window_that_emptied_early_does_not_free_its_successor(restored: bool)
             -U 10000 a 1 1
             +U 10000 a 2 2
         """)
+
+
+def test_an_empty_table_is_computed_by_one_query(restored: bool) -> None:
+    """Of rows that come and go."""
+    with harness("SELECT ARRAY_AGG(v) AS a, COUNT(*) AS c FROM t", CHANGELOG, restored=restored) as h:
+        bound: set[int] = set()
+        for _ in range(3):
+            h.push("+I a 1")
+            h.push("-D a 1")
+            bound.add(len(h.operator("GroupAggregate").ctx.engine._fragments))
+        assert h.take()[-2:] == ["-U [1] 1", "+U null 0"]
+        assert len(bound) == 1
