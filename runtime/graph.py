@@ -96,9 +96,10 @@ class Graph:
                 else:
                     inputs.append(outputs[i])
                     marks.append((self.vertices[i].output_watermark, self.vertices[i].idle))
-            watermark, vertex.idle = _combined(marks[: vertex.operator.timed_inputs])
+            watermark, idle = _combined(marks[: vertex.operator.timed_inputs])
             levels = tuple(level for level, _ in marks)
             outputs.append(self._run(vertex, inputs, watermark, now_ms, levels))
+            vertex.idle = idle and not vertex.operator.holds
         return self._active
 
     def _run(

@@ -106,6 +106,11 @@ class Operator(ABC):
         """The watermark downstream operators see after this step."""
         return input_watermark
 
+    @property
+    def holds(self) -> bool:
+        """Whether rows wait here that come out later without further input: nobody below may take it for idle."""
+        return False
+
     def expire(self, now_ms: int) -> int:
         """Forget the state whose time to live is over, and return how many entries that was.
 

@@ -334,6 +334,10 @@ class LookupJoin(Operator):
         times = [super().next_timer_ms(), self.holder.next_ms(), self._next_due()]
         return min((t for t in times if t is not None), default=None)
 
+    @property
+    def holds(self) -> bool:
+        return bool(self._parked.row_count)
+
     def output_watermark(self, input_watermark: int) -> int:
         held = self._least()[1]
         return input_watermark if held is None else min(input_watermark, held)
