@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from streamsql.errors import ConnectorError, StateError
+from streamsql.errors import ConfigError, ConnectorError, StateError
 
 from ..connectors.base import Prepared, Transaction
 from .coordinator import CheckpointOptions
@@ -112,26 +112,24 @@ def recover(
     attempts. Raises StateError where the checkpoint expected is gone, and for a savepoint that is damaged; JobError
     where the job runs already, FencedError where another copy was started after an earlier attempt failed.
     """
-    run = uuid.uuid4().hex
-    store = None
-    if setup.enabled:
-        assert directory is not None
-        store = CheckpointStore(
-            directory,
-            job_name,
-            retained=setup.retained,
-            compression=setup.compression,
-            run=run,
-            copy=copy,
-            now_ms=now_ms,
-        )
-    result = Recovery(run, store, transaction)
+    result = Recovery(uuid.uuid4().hex, None, transaction)
     try:
+        if setup.enabled:
+            assert directory is not None
+            result.store = CheckpointStore(
+                directory,
+                job_name,
+                retained=setup.retained,
+                compression=setup.compression,
+                run=result.run,
+                copy=copy,
+                now_ms=now_ms,
+            )
         _choose(result, setup, job_id, attempt)
         if expected is not None and (result.saved is None or result.saved.number < expected):
             raise StateError(
                 f"checkpoint {expected} of job '{job_name}' was complete and cannot be read any more"
-                + "".join(f"; {problem}" for problem in ([] if store is None else store.problems)),
+                + "".join(f"; {p}" for p in ([] if result.store is None else result.store.problems)),
                 hint="bring it back, or start the job anew and accept that it reads and writes from its beginning",
             )
     except OSError as e:
@@ -140,6 +138,11 @@ def recover(
             f"the checkpoints of job '{job_name}' cannot be read: {e}",
             hint="mend the directory of 'execution.checkpointing.dir'",
         ) from None
+    except ConfigError as e:
+        result.close()
+        if attempt == 1:
+            raise
+        raise ConnectorError(e.message, hint=e.hint) from None  # what could be opened before is away
     except BaseException:
         result.close()
         raise

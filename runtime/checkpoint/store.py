@@ -180,9 +180,14 @@ class CheckpointStore:
         self.problems.append(f"checkpoint {self.location.text(folder_of(number))} is passed over: {why}")
 
     def next_number(self) -> int:
-        """A number above all that are there, readable or not; 1 at first."""
+        """A number above all that are there, readable or not; 1 at first.
+
+        Where no lock keeps others out, one is left free: a run that lost the job while it was writing a checkpoint may
+        still do that, and must not put it in the place of ours.
+        """
         with self._lock:
-            return max([*numbers_in(self.location), *self._known], default=0) + 1
+            highest = max([*numbers_in(self.location), *self._known], default=0)
+            return highest + (1 if self.location.local or not highest else 2)
 
     def load(self, found: Found) -> JobSnapshot:
         """All that a checkpoint or savepoint holds; what is written from now on goes on from it.

@@ -12,17 +12,17 @@ from typing import Any
 import pyarrow.fs as pafs
 import pytest
 
-from streamsql.errors import ConnectorError, FencedError, JobError
+from streamsql.errors import ConfigError, ConnectorError, FencedError, JobError
 from streamsql.runtime.checkpoint import recovery as recovery_module
 from streamsql.runtime.checkpoint.coordinator import CheckpointOptions
 from streamsql.runtime.checkpoint.location import LocalLocation, Location, RemoteLocation
 from streamsql.runtime.checkpoint.recovery import CheckpointSetup, Recovery, recover
 from streamsql.runtime.checkpoint.store import CheckpointStore
-from tests.checkpoint.faulty import Faults, faulty_fs
-from tests.checkpoint.model import ModelJob
+from tests.checkpoint.faulty import Faults, FaultyHandler, faulty_fs
+from tests.checkpoint.model import ModelJob, plain
 
 
-def began(folder: Path, *, attempt: int = 1, copy: str = "", **options: Any) -> Recovery:
+def began(folder: Path | str, *, attempt: int = 1, copy: str = "", **options: Any) -> Recovery:
     """An attempt at the job named j; ``options``: of its setup."""
     return recover(
         CheckpointSetup(options=CheckpointOptions(interval_ms=100), **options),
@@ -87,6 +87,42 @@ def test_between_machines_who_was_started_later_stays(tmp_path: Path) -> None:
     newer.complete(1)
 
 
+def test_a_run_that_lost_the_job_writes_in_no_other_place(tmp_path: Path) -> None:
+    """It stood still between its last look at the owner and the manifest, until the later run had written its own."""
+    job, others = ModelJob("run-a"), ModelJob("run-b")
+
+    class Late(FaultyHandler):
+        def create_dir(self, path: str, recursive: bool) -> None:
+            if path.endswith("chk-2") and not others.number:
+                newer.take_over()
+                newer.load(newer.candidates()[0])
+                others.operators[0].put(5, ("newer", 5))
+                others.number = newer.next_number() - 1
+                newer.write(others.cut(changes=True))
+            super().create_dir(path, recursive)
+
+    older, newer = (
+        CheckpointStore(
+            RemoteLocation(pafs.PyFileSystem(handler), str(tmp_path), "x://y"),
+            "j",
+            run=run,
+            now_ms=lambda: 0,
+        )
+        for handler, run in ((Late(Faults()), "run-a"), (FaultyHandler(Faults()), "run-b"))
+    )
+    older.take_over()
+    older.write(job.cut(changes=False))
+    older.complete(1)
+    older.write(job.cut(changes=True))
+    assert others.number
+    with pytest.raises(FencedError):
+        older.complete(2)
+    newer.complete(others.number)
+    assert plain(newer.candidates()[0].snapshot()) == plain(others.whole())
+    later = CheckpointStore(str(tmp_path), "j", run="run-c", now_ms=lambda: 0)
+    assert [found.run for found in later.candidates()] == ["run-b"]
+
+
 def test_who_begins_afresh_reads_no_old_state(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What is damaged there is nobody's trouble; numbers go on, so that nothing is mistaken for the old."""
     one_checkpoint(tmp_path)
@@ -104,6 +140,13 @@ def test_who_begins_afresh_reads_no_old_state(tmp_path: Path, caplog: pytest.Log
     resumed = began(tmp_path, resume=True)
     assert resumed.saved is not None and (resumed.saved.number, resumed.first) == (1, 2)
     resumed.close()
+
+
+def test_a_store_that_could_be_opened_before_is_away(tmp_path: Path) -> None:
+    """Some file systems ask for their region when they are opened; the next attempt may find it."""
+    for attempt, error in ((1, ConfigError), (2, ConnectorError)):
+        with pytest.raises(error, match=r"'execution\.checkpointing\.dir' = 'nowhere://x' cannot be opened"):
+            began("nowhere://x", attempt=attempt)
 
 
 def test_a_savepoint_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
