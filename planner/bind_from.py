@@ -146,20 +146,20 @@ def _table_of(binder: QueryBinder, call: exp.Anonymous, function: TableFunction)
 def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
     side, kind = (join.args.get("side") or "").upper(), (join.args.get("kind") or "").upper()
     outer = side == "LEFT"
+    natural = (join.args.get("method") or "").upper() == "NATURAL"
+    _check_condition(binder, join, kind, natural=natural)
     if isinstance(join.this, exp.Unnest):
-        _check_lateral(binder, join, side)
+        _check_lateral(binder, join, side, natural=natural)
         return _unnest(binder, join.this, join.this, left, outer=outer)
     if isinstance(join.this, exp.Lateral):
-        _check_lateral(binder, join, side)
+        _check_lateral(binder, join, side, natural=natural)
         return _lateral(binder, join.this, left, join.args.get("on"), outer=outer)
     version = join.this.args.get("version") if isinstance(join.this, exp.Table) else None
     right = _source(binder, join.this if version is None else _unversioned(join.this), left)
     names = [c.name for c in join.args.get("using") or []]
-    if (join.args.get("method") or "").upper() == "NATURAL":
+    if natural:
         names = [n for n in left[1].schema.names if n in right[1].schema.names]
     on = join.args.get("on")
-    if kind == "CROSS" and on is not None:
-        raise binder.error(join, "CROSS JOIN takes no ON condition")
     scope = left[1].joined(right[1])
     pairs = _using(binder, left[1], right[1], names, join)
     join_kind = side or ("CROSS" if not pairs and on is None else "INNER")
@@ -180,6 +180,16 @@ def _join(binder: QueryBinder, left: Bound, join: exp.Join) -> Bound:
         node = joined(left[0], right[0], condition)
     scope = _with_schema(scope, node.schema)
     return node, _merged(binder, scope, pairs, join_kind, join) if pairs else scope
+
+
+def _check_condition(binder: QueryBinder, join: exp.Join, kind: str, *, natural: bool) -> None:
+    """Raises ValidationError for a join that says in two ways which rows belong together."""
+    said = ["NATURAL"] if natural else []
+    said += ["CROSS JOIN"] if kind == "CROSS" else []
+    said += [clause.upper() for clause in ("on", "using") if join.args.get(clause)]
+    if len(said) > 1:
+        remedy = "leave CROSS out" if kind == "CROSS" else "leave one of them out"
+        raise binder.error(join, f"{said[0]} and {said[1]} are not for the same join", remedy)
 
 
 def _unversioned(table: exp.Table) -> exp.Table:
@@ -288,8 +298,12 @@ def _lateral(
     return _unnest(binder, exp.Unnest(expressions=[lateral.this.copy()]), lateral, left, outer=outer)
 
 
-def _check_lateral(binder: QueryBinder, join: exp.Join, side: str) -> None:
+def _check_lateral(binder: QueryBinder, join: exp.Join, side: str, *, natural: bool) -> None:
     """Raises UnsupportedError for a join that is neither CROSS, INNER nor LEFT, or has a condition."""
+    if natural:
+        raise binder.unsupported(
+            join, "NATURAL JOIN with UNNEST or LATERAL", "use JOIN, and put the condition into WHERE"
+        )
     on = join.args.get("on")
     queried = isinstance(join.this, exp.Lateral) and isinstance(join.this.this, exp.Subquery | exp.Query)
     if side not in ("", "LEFT") or join.args.get("using"):
@@ -309,6 +323,12 @@ def _is_true(on: exp.Expr | None) -> bool:
 def _unnest(
     binder: QueryBinder, unnest: exp.Unnest, aliased: exp.Expr, left: Bound | None, *, outer: bool
 ) -> Bound:
+    if len(unnest.expressions) != 1:
+        raise binder.error(
+            unnest,
+            f"UNNEST expects one ARRAY, MAP or MULTISET, found {len(unnest.expressions)}",
+            "join with an UNNEST for each",
+        )
     alone = one_row()
     node, scope = left if left is not None else (alone, Scope((Relation("", alone.schema),), frozenset({0})))
     width, subqueries = len(node.schema), Subqueries(binder)

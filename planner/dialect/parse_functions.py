@@ -86,7 +86,7 @@ class FunctionParser(ExpressionParser):
     ) -> exp.Expr | None:
         token = self._curr
         after_dot = self._prev.token_type == TokenType.DOT
-        if self._next.token_type != TokenType.L_PAREN:
+        if self._next.token_type != TokenType.L_PAREN or token.token_type == TokenType.CASE:
             return None if after_dot or not optional_parens else self._call_without_parens(token)
         if token.token_type in _SUBQUERY_CALLS:
             return self._subquery_call(token)

@@ -85,6 +85,8 @@ class QueryParser(TableParser):
         if token.token_type == TokenType.ROW and self._next.token_type == TokenType.L_PAREN:
             self._advance()
         if self._match(TokenType.L_PAREN):
+            if self._curr.token_type == TokenType.R_PAREN:
+                raise self._error("expected a value in the row")
             row = exp.Tuple(expressions=self._parse_csv(self._parse_disjunction))
             self._match_r_paren()
             return self._span(row, token)

@@ -26,6 +26,8 @@ ERRORS = [
     ("SELECT a::INT FROM t", ":", "found ':'", "CAST(x AS type)"),
     ("SELECT INTERVAL 5 MINUTE", "5", "INTERVAL '5' MINUTE", None),
     ("SELECT CAST(a INT)", "INT", "expected AS and a type", None),
+    ("VALUES (1), ()", ")", "expected a value in the row", None),
+    ("INSERT INTO t VALUES ROW()", ")", "expected a value in the row", None),
     ("SELECT CASE a END", "END", "expected WHEN after CASE", None),
     ("SELECT COUNT(* FROM t", "FROM", "expected )", None),
     ("SELECT a FROM t LIMIT 1 LIMIT 2", "LIMIT", "LIMIT is given twice", None),

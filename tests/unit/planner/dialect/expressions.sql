@@ -60,6 +60,10 @@ CASE WHEN a > 1 THEN 'x' WHEN b THEN 'y' ELSE 'z' END
 
 CASE a WHEN 1 THEN 'one' END
 
+CASE (a) WHEN 1 THEN 'one' END
+
+CASE (SELECT MAX(b) FROM u) WHEN 1 THEN 'one' END
+
 COALESCE(a, b, 0)
 
 IF(a > 1, b, c)
