@@ -18,6 +18,7 @@ from streamsql.errors import UnsupportedError
 from streamsql.schema import Schema
 
 from .bind_nodes import project, refs, untimed
+from .bind_subqueries import Subqueries, SubqueryExpressions, bind_where, has_subquery
 from .decorrelate import lift
 from .expressions import Expr, InputRef, Literal, substitute
 from .functions import conjunction
@@ -45,7 +46,8 @@ def bind_lateral(
     ``outer``: also the rows where none do.
     """
     query = lateral.this
-    plan = binder.nested(binder.visible(scope)).bind(query.this if isinstance(query, exp.Subquery) else query)
+    inner = binder.nested(binder.visible(scope))
+    plan = inner.bind(query.this if isinstance(query, exp.Subquery) else query)
     alias = lateral.args.get("alias")
     names = [c.name for c in alias.columns] if alias is not None else []
     if names and len(names) != len(plan.schema):
@@ -63,7 +65,13 @@ def bind_lateral(
     fields = Schema(tuple(f.renamed(n) for f, n in zip(plan.schema, names or plan.schema.names, strict=True)))
     name = alias.name if alias is not None and alias.this is not None else ""
     scope = replace(scope, relations=(*scope.relations, Relation(name, fields, len(node.schema))))
-    condition = None if on is None else binder.condition(binder.visible(scope), on, "ON")
+    condition = None
+    if on is not None:
+        bound = SubqueryExpressions(binder, binder.visible(scope), Subqueries(binder)).bind(on)
+        condition = binder.boolean(bound, on, "ON")
+        if has_subquery([condition]):  # as if it stood in the WHERE of the sub-query
+            plan = bind_where(inner, plan, inner.visible(Scope.of(fields, name)), on)
+            condition = None
     made = join_lateral(node, plan, Outer(node, node, refuse), condition, outer=outer)
     made = project(made, refs(made.schema), [*node.schema.names, *fields.names])
     shown = Schema(made.schema.fields[len(node.schema) :])

@@ -203,6 +203,8 @@ def bind_subquery(binder: QueryBinder, expressions: ExpressionBinder, node: exp.
     while isinstance(tested, exp.Paren):
         tested = tested.this
     tests = tested.expressions if isinstance(tested, exp.Tuple) else [tested] if tested is not None else []
+    if isinstance(tested, exp.Tuple) and not tests:
+        raise binder.error(node, "() has no value to compare with a sub-query")
     operands = tuple(expressions.bind(e) for e in tests)
     if len(operands) > 1 and operator != "=":
         raise UnsupportedError("rows are compared with a sub-query by = only", position=binder.position(node))

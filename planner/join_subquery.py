@@ -91,6 +91,7 @@ class SubqueryJoin:
             lowered(right),
             conjunction(conditions) if conditions else None,
             null_aware=sub.negated and bool(sub.operands),
+            position=self._binder.position(sub.node),
         )
 
     def _tests(self, operands: Sequence[Expr], columns: Sequence[Expr]) -> list[Expr]:
@@ -251,11 +252,12 @@ class SubqueryJoin:
         assert function is not None
         return AggregateCall(function, (value,), value.type.with_nullable(True))
 
-    @staticmethod
-    def _left(node: LogicalNode, right: LogicalNode, on: Sequence[Expr]) -> LogicalNode:
+    def _left(self, node: LogicalNode, right: LogicalNode, on: Sequence[Expr]) -> LogicalNode:
         optional = (replace(f, type=f.type.with_nullable(True)) for f in right.schema)
         schema = untimed(Schema((*node.schema, *optional)))
-        return Join(schema, "LEFT", node, lowered(right), conjunction(on) if on else None)
+        condition = conjunction(on) if on else None
+        position = self._binder.position(self._sub.node)
+        return Join(schema, "LEFT", node, lowered(right), condition, position=position)
 
 
 def _long(value: int) -> Expr:

@@ -61,6 +61,18 @@ CASES: dict[str, tuple[str, str | None]] = {
         "SELECT t.v, l.n FROM t CROSS JOIN LATERAL (SELECT v AS n FROM u WHERE v > 15) AS l",
         "SELECT t.v, u.v FROM t, u WHERE u.v > 15",
     ),
+    "lateral on in": (
+        "SELECT t.k, t.v, l.w FROM t JOIN LATERAL (SELECT u.v AS w FROM u WHERE u.k = t.k) AS l ON l.w IN (SELECT v + 5 FROM t)",
+        "SELECT t.k, t.v, u.v FROM t JOIN u ON u.k = t.k WHERE u.v IN (SELECT v + 5 FROM t)",
+    ),
+    "left lateral on a value": (
+        "SELECT t.k, t.v, l.w FROM t LEFT JOIN LATERAL (SELECT v FROM u WHERE u.k = t.k) AS l (w) ON w > (SELECT MAX(x.v) FROM t AS x WHERE x.v < t.v)",
+        "SELECT t.k, t.v, u.v FROM t LEFT JOIN u ON u.k = t.k AND u.v > (SELECT MAX(x.v) FROM t AS x WHERE x.v < t.v)",
+    ),
+    "left lateral count on in": (
+        "SELECT t.k, t.v, l.n FROM t LEFT JOIN LATERAL (SELECT COUNT(*) AS n FROM u WHERE u.k = t.k) AS l ON l.n IN (SELECT v FROM t)",
+        "SELECT t.k, t.v, CASE WHEN n IN (SELECT v FROM t) THEN n END FROM (SELECT *, (SELECT count(*) FROM u WHERE u.k = t.k) AS n FROM t) AS t",
+    ),
     "with": (
         "WITH x (a) AS (SELECT v FROM t), y AS (SELECT a FROM x WHERE a > 2) SELECT a, COUNT(*) AS n FROM y GROUP BY a",
         "SELECT v, count(*) FROM t WHERE v > 2 GROUP BY v",
