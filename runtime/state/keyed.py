@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +21,15 @@ from .memory import StateMemory
 
 SLOT, LIVE = "slot", "live"
 
-# Rows gathered at once: a column of strings must stay below the 2 GiB of 32-bit offsets.
-_PIECE_ROWS = 1 << 18
+# Rows and bytes gathered at once: a column of strings must stay below the 2 GiB of 32-bit offsets.
+_PIECE_ROWS, _PIECE_BYTES = 1 << 18, 1 << 28
+# The first piece of a table says how long its rows are.
+_FIRST_ROWS = 1 << 13
 # Bytes of a map of slots for each row: more would cost more than sorting the rows.
 _SPREAD_MAX = 32
+
+Columns: TypeAlias = Callable[[I64], list[pa.Array]]
+"""The columns of some slots."""
 
 
 def merge_keyed(tables: Sequence[pa.Table], *, keep_dead: bool = False) -> pa.Table:
@@ -59,27 +66,49 @@ def _dense(slots: list[I64]) -> list[I64]:
 def _in_pieces(batches: Iterable[pa.RecordBatch]) -> list[pa.RecordBatch]:
     """The same rows; neighbours that are small together become one."""
     pieces: list[list[pa.RecordBatch]] = []
-    rows = 0
+    rows = nbytes = 0
     for batch in batches:
-        rows += batch.num_rows
-        if not pieces or rows > _PIECE_ROWS:
+        rows, nbytes = rows + batch.num_rows, nbytes + batch.nbytes
+        if not pieces or rows > _PIECE_ROWS or nbytes > _PIECE_BYTES:
             pieces.append([])
-            rows = batch.num_rows
+            rows, nbytes = batch.num_rows, batch.nbytes
         pieces[-1].append(batch)
     return [piece[0] if len(piece) == 1 else pa.concat_batches(piece) for piece in pieces]
 
 
-def keyed_table(
-    slots: I64, columns: Callable[[I64], list[pa.Array]], schema: pa.Schema, memory: StateMemory | None
-) -> pa.Table:
-    """The ``columns`` of all slots, as several batches where they are many; in files where memory is limited."""
-    batches = []
-    for at in range(0, len(slots), _PIECE_ROWS):
-        batch = pa.RecordBatch.from_arrays(columns(slots[at : at + _PIECE_ROWS]), schema=schema)
-        batches.append(batch if memory is None else memory.kept(batch))
+def keyed_table(slots: I64, columns: Columns, schema: pa.Schema, memory: StateMemory | None) -> pa.Table:
+    """The ``columns`` of all slots, as several batches where they are large.
+
+    Where memory is limited they lie in a file, however much room there is: all states of a cut are asked at once, and
+    nobody counts what they give. What is small stays in memory.
+    """
+    batches = _gathered(slots, columns, schema, memory)
+    first = next(batches, None)
+    if first is None or memory is None or (first.num_rows == len(slots) and memory.is_small(first)):
+        return pa.Table.from_batches([first, *batches] if first is not None else [], schema)
+    return memory.cut(schema, chain([first], batches))
+
+
+def _gathered(
+    slots: I64, columns: Columns, schema: pa.Schema, memory: StateMemory | None
+) -> Iterator[pa.RecordBatch]:
+    """The ``columns`` of all slots, about so many bytes a batch, that are in memory until they are taken."""
+    most = _PIECE_BYTES if memory is None else min(_PIECE_BYTES, memory.at_once)
+    at, rows = 0, min(_FIRST_ROWS, _PIECE_ROWS)
+    while at < len(slots):
+        part = slots[at : at + rows]
+        try:
+            batch = pa.RecordBatch.from_arrays(columns(part), schema=schema)
+        except (OverflowError, pa.ArrowInvalid):  # beyond 2 GiB: these rows are far longer than those before
+            if len(part) == 1:
+                raise
+            rows = len(part) // 2
+            continue
+        at += len(part)
+        rows = min(_PIECE_ROWS, max(1, len(part) * most // max(batch.nbytes, 1)))
+        yield batch
         if memory is not None:
             memory.ease()
-    return pa.Table.from_batches(batches, schema)
 
 
 def pieces_where(size: int, is_set: Callable[[I64], Bools]) -> I64:

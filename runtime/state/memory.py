@@ -3,6 +3,7 @@
 ::
 
     states ── nbytes ──▶ StateMemory ── over the limit? ──▶ new arrays, batches and runs lie in mapped files
+    cuts ───────────────▶     │         always ───────────▶ a file a table
                               │
                               └── pages of files that are resident, too many? ──▶ given back to the kernel
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 from weakref import WeakSet
@@ -71,6 +72,7 @@ class StateMemory:
         self._directories = [Path(d) for d in directories] or [Path(tempfile.gettempdir())]
         self._states: WeakSet[Sized] = WeakSet()
         self._maps: WeakSet[_Map] = WeakSet()
+        self._cuts: WeakSet[_Map] = WeakSet()  # what states gave away: part of no state's size
         self.files_made = 0
         self._added = limit  # since the sizes were last added up
         self._excess = 0
@@ -82,8 +84,13 @@ class StateMemory:
 
     @property
     def mapped_bytes(self) -> int:
-        """Bytes that lie in files."""
+        """Bytes of states that lie in files."""
         return sum(len(m) for m in self._maps)
+
+    @property
+    def at_once(self) -> int:
+        """Bytes that may be in memory on their way to a file."""
+        return max(self.limit // 8, 1 << 20)
 
     def excess(self, added: int = 0) -> int:
         """Bytes in memory beyond the limit, where ``added`` more are to come; not exact, as counting takes time."""
@@ -112,20 +119,33 @@ class StateMemory:
 
     def kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch, or a mapped copy if it is too much for memory."""
-        nbytes = batch.nbytes
-        return self.mapped(batch) if nbytes >= _LEAST and self.excess(nbytes) else batch
+        return self.mapped(batch) if not self.is_small(batch) and self.excess(batch.nbytes) else batch
+
+    def is_small(self, batch: pa.RecordBatch) -> bool:
+        """Whether a file would be more than the batch is worth."""
+        return int(batch.nbytes) < _LEAST
 
     def mapped(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A copy that lies in a file."""
+        return self._stored(batch.schema, [batch], self._maps).get_batch(0)
+
+    def cut(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+        """A table that lies in a file and is nobody's state, as a checkpoint gets it."""
+        return self._stored(schema, batches, self._cuts).read_all()
+
+    def _stored(
+        self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], maps: WeakSet[_Map]
+    ) -> pa.ipc.RecordBatchFileReader:
         with self._new_file() as file:
             try:
-                with pa.ipc.new_file(pa.PythonFile(file, "w"), batch.schema) as writer:
-                    writer.write_batch(batch)
+                with pa.ipc.new_file(pa.PythonFile(file, "w"), schema) as writer:
+                    for batch in batches:
+                        writer.write_batch(batch)
                 file.flush()
             except OSError as error:
                 raise self._no_room(error) from error
-            buffer = pa.py_buffer(self._map(file.fileno(), os.fstat(file.fileno()).st_size))
-        return pa.ipc.open_file(buffer).get_batch(0)
+            buffer = pa.py_buffer(self._map(file.fileno(), os.fstat(file.fileno()).st_size, maps))
+        return pa.ipc.open_file(buffer)
 
     def moved(self, values: Raw) -> Raw:
         """A copy of an array that lies in a file."""
@@ -137,11 +157,15 @@ class StateMemory:
 
     def ease(self) -> None:
         """Gives resident pages of files back when they are many; called after each operation on a state."""
-        if not self._maps or self._resident is None:
+        if self._resident is None or not (self._maps or self._cuts):
             return
-        if _resident_file_bytes() > self._resident + self.limit // 8:
-            for held in list(self._maps):
+        resident = _resident_file_bytes()
+        if resident > self._resident + self.limit // 8:
+            for held in [*self._maps, *self._cuts]:
                 held.madvise(mmap.MADV_DONTNEED)  # of a shared map: nothing is lost
+            resident = _resident_file_bytes()
+            self._resident = resident  # what is still there is not ours: libraries, files of other jobs
+        self._resident = min(self._resident, resident)
 
     def _new_file(self) -> IO[bytes]:
         directory = self._directories[self.files_made % len(self._directories)]
@@ -163,13 +187,13 @@ class StateMemory:
             _reserve(file.descriptor, nbytes)
         except OSError as error:
             raise self._no_room(error) from error
-        made = self._map(file.descriptor, nbytes)
+        made = self._map(file.descriptor, nbytes, self._maps)
         made.file = file
         return made
 
-    def _map(self, descriptor: int, nbytes: int) -> _Map:
+    def _map(self, descriptor: int, nbytes: int, maps: WeakSet[_Map]) -> _Map:
         made = _Map(descriptor, nbytes)
-        self._maps.add(made)
+        maps.add(made)
         return made
 
     def _array(self, base: _Map, count: int, dtype: np.dtype[Any]) -> Raw:

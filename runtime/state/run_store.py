@@ -75,7 +75,7 @@ class RunStore(State):
     @property
     def _run_bytes_max(self) -> int:
         """Runs are not merged beyond this: while they merge they are in memory."""
-        return _RUN_BYTES if self._memory is None else min(_RUN_BYTES, max(self._memory.limit // 8, 1 << 20))
+        return _RUN_BYTES if self._memory is None else min(_RUN_BYTES, self._memory.at_once)
 
     def append(
         self,

@@ -56,6 +56,65 @@ def test_batches_and_small_things(tmp_path: Path) -> None:
     assert memory.mapped_bytes >= large.nbytes
 
 
+def in_files(table: pa.Table, memory: StateMemory) -> bool:
+    """Whether all of a table lies in files."""
+    files = [pa.py_buffer(held) for held in memory._cuts]
+    buffers = [b for c in table.columns for chunk in c.chunks for b in chunk.buffers() if b is not None]
+    return all(any(f.address <= b.address < f.address + f.size for f in files) for b in buffers)
+
+
+def test_what_a_cut_gives_lies_in_files_and_is_no_state(tmp_path: Path) -> None:
+    memory = StateMemory(4 * MIB, [tmp_path])
+    columns = [SlotColumn(pa.int64()) for _ in range(3)]
+    for column in columns:
+        column.limit_memory(memory)
+        column.track_changes()
+        column.put(np.arange(400_000), np.arange(400_000))
+    mapped = memory.mapped_bytes
+    cuts = [column.changes()["slots-values"] for column in columns]
+    assert memory.mapped_bytes == mapped
+    assert all(cut.num_rows == 400_000 and in_files(cut, memory) for cut in cuts)
+    assert cuts[2]["value"].to_pylist() == list(range(400_000))
+    columns[0].put(np.arange(10), np.arange(10))
+    assert not in_files(columns[0].changes()["slots-values"], memory), "ten rows are not worth a file"
+    del cuts
+    assert not memory._cuts
+
+
+def test_pages_of_others_are_not_taken_for_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two jobs, and libraries: who has just given its pages back does not do so again because others hold theirs."""
+    resident, given_back = [0], list[int]()
+
+    class Map(module._Map):
+        def madvise(self, option: int, *args: int) -> None:
+            given_back.append(resident[0])
+            resident[0] -= own[0]
+            own[0] = 0
+
+    own = [0]
+    monkeypatch.setattr(module, "_Map", Map)
+    monkeypatch.setattr(module, "_resident_file_bytes", lambda: resident[0])
+    memory = StateMemory(8 * MIB, [tmp_path])
+    held = memory.mapped(pa.record_batch({"a": np.arange(100_000)}))
+
+    def pages(others: int, ours: int) -> list[int]:
+        resident[0], own[0] = (others + ours) * MIB, ours * MIB
+        memory.ease()
+        memory.ease()
+        found = [n // MIB for n in given_back]
+        given_back.clear()
+        return found
+
+    assert pages(others=0, ours=1) == []
+    assert pages(others=0, ours=2) == [2]
+    assert pages(others=100, ours=0) == [100]
+    assert pages(others=100, ours=1) == []
+    assert pages(others=100, ours=2) == [102]
+    assert pages(others=20, ours=1) == []
+    assert pages(others=20, ours=3) == [23], "what others have given back is theirs"
+    assert held.num_rows == 100_000
+
+
 def test_a_full_disk_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def full(descriptor: int, nbytes: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
