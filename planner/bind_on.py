@@ -32,6 +32,7 @@ from .expressions import Expr, InputRef, remap, shift, walk
 from .functions import conjunction
 from .lifted import Outer
 from .logical import LogicalNode
+from .outer_refs import raised
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _lateral(binder: QueryBinder, left: Bound, right: Bound, kind: str, on: exp.
     """The preserved side with the rows of the other that pass ON for it."""
     (rows, names), (node, scope) = (left, right) if kind == "LEFT" else (right, left)
     inner = binder.nested(binder.visible(names))
-    plan = bind_where(inner, node, inner.visible(scope), on)
+    plan = bind_where(inner, raised(node), inner.visible(scope), on)
 
     def refuse(what: str) -> NoReturn:
         raise _unsupported(binder, on, f"{what} in ON of a {kind} JOIN")

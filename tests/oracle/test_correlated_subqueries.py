@@ -59,6 +59,8 @@ LEVELS = {
     "two, compared": "SELECT k, v FROM t WHERE v > (SELECT MIN(u.v) FROM u WHERE u.v < (SELECT AVG(w.v) FROM u AS w WHERE w.k <> t.k))",
     "two, not in": "SELECT k, v FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.v NOT IN (SELECT w.v FROM u AS w WHERE w.k = t.k AND w.v IS NOT NULL))",
     "a value of a value": "SELECT k, v, (SELECT MAX(u.v + (SELECT COUNT(*) FROM u AS w WHERE w.v < t.v)) FROM u WHERE u.k = t.k) AS m FROM t",
+    "a side of an outer join whose ON reads both": "SELECT k, v, (SELECT COUNT(b.v) FROM u AS a LEFT JOIN (SELECT * FROM u WHERE u.k = t.k) AS b ON a.v + b.v IN (SELECT x.v * 2 FROM u AS x)) AS n FROM t",
+    "both sides of one whose ON reads both": "SELECT k, v, (SELECT COUNT(b.v) FROM (SELECT * FROM u WHERE u.k = t.k) AS b RIGHT JOIN (SELECT * FROM u WHERE u.v > t.v) AS a ON a.v + b.v IN (SELECT x.v * 2 FROM u AS x)) AS n FROM t",
     "three": "SELECT k, v FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.k = t.k AND u.v IN (SELECT w.v FROM u AS w WHERE EXISTS (SELECT 1 FROM u AS x WHERE x.k = t.k AND x.v >= w.v)))",
 }
 
