@@ -35,20 +35,29 @@ CONNECT_TIMEOUT_S = 10
 _AWAY = ("08", "53", "57P", "40001", "40P01", "25006", "55P03")
 """SQLSTATEs of a server that may do better in a moment."""
 _NO_STATE_ANSWERS = ("does not exist", "password authentication failed", "no pg_hba.conf entry", "is not permitted",
-                     "no password supplied", "could not translate host name", "certificate", "SSL")  # fmt: skip
+                     "no password supplied", "could not translate host name", "certificate", "SSL",
+                     "invalid ", "unrecognized ", "forbidden value")  # fmt: skip
 """What a failed connection says that waiting does not mend."""
 
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), coalesce(b.typname, t.typname), e.typname
-FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
+WITH RECURSIVE below(top, n, type, typmod) AS (
+  SELECT attnum, 0, atttypid, atttypmod FROM pg_attribute
+  WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped
+  UNION ALL
+  SELECT top, n + 1, t.typbasetype, t.typtypmod FROM below JOIN pg_type t ON t.oid = type WHERE t.typtype = 'd'
+)
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), t.typname, e.typname, format_type(t.oid, -1), typmod
+FROM below JOIN pg_attribute a ON a.attrelid = {table}::regclass AND a.attnum = top
+JOIN pg_type t ON t.oid = type AND t.typtype <> 'd'
 LEFT JOIN pg_type e ON t.typcategory = 'A' AND e.oid = t.typelem
-WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+ORDER BY a.attnum
 """
+"""Of a domain also the type it is made of."""
 _UNIQUE = """
-SELECT array_agg(a.attname::text) FROM pg_index i, unnest(i.indkey::int[]) AS k(n)
+SELECT array_agg(a.attname::text) FROM pg_index i, unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) AS k(n)
 JOIN pg_attribute a ON a.attnum = k.n
-WHERE i.indrelid = {table}::regclass AND a.attrelid = i.indrelid AND i.indisunique AND i.indpred IS NULL
+WHERE i.indrelid = {table}::regclass AND a.attrelid = i.indrelid
+  AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL
 GROUP BY i.indexrelid, i.indnkeyatts HAVING count(*) = i.indnkeyatts
 """
 

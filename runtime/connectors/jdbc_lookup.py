@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from .jdbc_connection import Database, column_of
-from .jdbc_types import from_database, key_array, key_sql, quoted, read_sql
+from .jdbc_types import compared_sql, from_database, key_array, key_sql, read_sql
 from .lookup import LookupContext, LookupTable
 
 KEYS_MAX = 20_000
@@ -41,11 +41,12 @@ class JdbcLookup(LookupTable):
             for i, (column, (_, t)) in enumerate(zip(keys, self._keys, strict=True))
         ]
         self._sql = f"SELECT {', '.join(items)} FROM {self._database.table} AS t"
+        compared = [compared_sql(column, t) for column, (_, t) in zip(keys, self._keys, strict=True)]
         if len(keys) == 1:
-            self._sql += f" WHERE t.{quoted(keys[0].name)} = ANY({arrays[0]})"
+            self._sql += f" WHERE {compared[0]} = ANY({arrays[0]})"
         else:
             names = [f"k{i}" for i in range(len(keys))]
-            same = " AND ".join(f"t.{quoted(c.name)} = k.{n}" for c, n in zip(keys, names, strict=True))
+            same = " AND ".join(f"{c} = k.{n}" for c, n in zip(compared, names, strict=True))
             self._sql += f" JOIN unnest({', '.join(arrays)}) AS k({', '.join(names)}) ON {same}"
 
     def rows(self, keys: Sequence[pa.Array]) -> pa.RecordBatch:

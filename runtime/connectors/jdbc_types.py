@@ -47,18 +47,32 @@ _STAGE: dict[Root, str] = {
 """What our values are sent as."""
 _TIME_MAX_US = 253_402_300_800_000_000
 """The year 10000, in microseconds: ``infinity`` and what lies behind it is no TIMESTAMP."""
+_CUT = ("varchar", "bpchar", "bit", "varbit")
+"""Types of which a cast cuts off what is too long, where writing a column refuses it."""
 _NATIVE_KEYS = {Root.TINYINT: "int8", Root.SMALLINT: "int8", Root.INT: "int8", Root.BIGINT: "int8"}
 
 
 @dataclass(frozen=True)
 class DbColumn:
     """A column as the database has it. ``type_name`` with its parameters; ``base``: its name in the catalog, of a
-    domain that of the type below; ``element``: the same of an array's elements."""
+    domain that of the type below; ``element``: the same of an array's elements. ``cast_name``, ``typmod``: the type of
+    ``base`` without its parameters, and these as the catalog has them (−1 for none)."""
 
     name: str
     type_name: str
     base: str
-    element: str | None = None
+    element: str | None
+    cast_name: str
+    typmod: int
+
+    @property
+    def scale(self) -> int | None:
+        """Digits behind the point, of a number or of seconds; None where there is no limit, or no point."""
+        if self.base == "numeric":
+            return None if self.typmod < 4 else (((self.typmod - 4) & 0x7FF) ^ 0x400) - 0x400
+        if self.base in ("time", "timestamp", "timestamptz"):
+            return 6 if self.typmod < 0 else self.typmod
+        return None
 
 
 def quoted(name: str) -> str:
@@ -158,7 +172,8 @@ def write_sql(column: DbColumn, t: DataType, value: str, place: str) -> str:
         fits = column.element is None and _writes(t, column.base)
     if not fits and not t.is_string:
         raise _unfit(column, t, place)
-    return f"{value}::{column.type_name}"
+    cut = (column.element or column.base) in _CUT
+    return f"{value}::{column.cast_name if cut else column.type_name}"
 
 
 def _writes(t: DataType, base: str) -> bool:
@@ -172,14 +187,28 @@ def _writes(t: DataType, base: str) -> bool:
 
 
 def key_array(keys: pa.Array, t: DataType) -> pa.Array:
-    """Keys as a query's parameter: integers as they are, all else as text."""
+    """Keys as a query's parameter: integers as they are, all else as text. NULL for a key no row can have."""
     if t.root in _NATIVE_KEYS:
         return keys.cast(pa.int64())
     if t.root in (Root.BINARY, Root.VARBINARY):
         return pa.array(["\\x" + v.hex() for v in keys.to_pylist()], pa.string())
     if t.root in (Root.FLOAT, Root.DOUBLE):
         return pa.array([repr(v) for v in keys.to_pylist()], pa.string())
-    return keys.cast(pa.string())
+    texts = keys.cast(pa.string())
+    if t.is_string:  # PostgreSQL has no text with U+0000
+        return pc.if_else(pc.match_substring(texts, "\0"), pa.scalar(None, pa.string()), texts)
+    return texts
+
+
+def compared_sql(column: DbColumn, t: DataType) -> str:
+    """What keys are compared with: the column, which may have an index; or as it is read, where that is coarser."""
+    name = f"t.{quoted(column.name)}"
+    digits = t.scale if t.root is Root.DECIMAL else t.precision
+    timed = t.root in (Root.TIME, Root.TIMESTAMP, Root.TIMESTAMP_LTZ)
+    if timed or (t.root is Root.DECIMAL and column.base == "numeric"):
+        finer = column.scale is None or digits is None or column.scale > digits
+        return f"{name}::{_read_as(t)}" if finer else name
+    return f"{name}::int8" if column.base == "oid" and not t.is_string else name
 
 
 def key_sql(column: DbColumn, t: DataType, parameter: str) -> str:
@@ -188,5 +217,5 @@ def key_sql(column: DbColumn, t: DataType, parameter: str) -> str:
         return f"{parameter}::{_NATIVE_KEYS[t.root]}[]"
     if t.is_string:
         as_text = column.base in ("text", "varchar")
-        return f"{parameter}::text[]" + ("" if as_text else f"::{column.type_name}[]")
+        return f"{parameter}::text[]" + ("" if as_text else f"::{column.cast_name}[]")
     return f"{parameter}::text[]::{_STAGE[t.root]}[]"

@@ -190,12 +190,22 @@ def _status(env: TableEnvironment) -> str:
         ("k int PRIMARY KEY", "k INT", "VALUES (1), (1)", "duplicate key value violates unique constraint"),
         ("k smallint", "k INT", "VALUES (99999)", "smallint out of range"),
         ("k uuid", "k STRING", "VALUES ('x')", 'invalid input syntax for type uuid: "x"'),
+        ("k varchar(3) PRIMARY KEY", "k STRING, PRIMARY KEY (k) NOT ENFORCED", "VALUES ('abcdef')",
+         "value too long for type character varying(3)"),
+        ("k char(2)", "k STRING", "VALUES ('abc')", "value too long for type character(2)"),
+        ("k bit(3)", "k STRING", "VALUES ('10101')", "bit string length 5 does not match type bit(3)"),
+        ("k varchar(2)[]", "k ARRAY<STRING>", "SELECT ARRAY['abc']", "value too long for type character varying(2)"),
+        ("k short_text", "k STRING", "VALUES ('abcd')", "value too long for type character varying(3)"),
+        ("k int UNIQUE DEFERRABLE", "k INT, PRIMARY KEY (k) NOT ENFORCED", "VALUES (1)",
+         "does not keep (k) unique"),
         ("k int", "k INT, v INT", "VALUES (1, 1)", "column 'v' is not in table"),
         ("k int", "k INT", "SELECT COUNT(*) FROM (VALUES (1)) AS x(a) GROUP BY a",
          "needs a PRIMARY KEY to take the updates"),
     ],
 )  # fmt: skip
 def test_wrong_tables(postgres: Server, table: str, columns: str, query: str, message: str) -> None:
+    if "short_text" in table:
+        postgres.sql("DROP DOMAIN IF EXISTS short_text CASCADE", "CREATE DOMAIN short_text AS varchar(3)")
     name = postgres.table(table)
     with TableEnvironment() as env:
         declare(env, postgres, "t", columns, name)
@@ -204,6 +214,16 @@ def test_wrong_tables(postgres: Server, table: str, columns: str, query: str, me
         with pytest.raises(StreamSqlError) as e:
             env.execute_sql(f"INSERT INTO t {query}").wait()
         assert message in str(e.value)
+
+
+def test_an_index_may_hold_more_than_the_key(postgres: Server) -> None:
+    table = postgres.table("k int, v int")
+    postgres.sql(f"CREATE UNIQUE INDEX ON {table} (k) INCLUDE (v)")
+    with TableEnvironment() as env:
+        declare(env, postgres, "t", "k INT, v INT, PRIMARY KEY (k) NOT ENFORCED", table)
+        for n in (1, 2):
+            env.execute_sql(f"INSERT INTO t VALUES (1, {n})").wait()
+    assert postgres.sql(f"SELECT * FROM {table}") == ["1|2"]
 
 
 def test_a_large_insert(postgres: Server) -> None:

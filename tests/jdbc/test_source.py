@@ -222,6 +222,9 @@ def test_rows_that_come_in_between_are_not_read_twice(postgres: Server) -> None:
         ("n DECIMAL(3, 1)", {}, "numeric field overflow"),
         ("a INT", {"username": "nobody_here"}, 'role "nobody_here" does not exist'),
         ("a INT", {"url": "jdbc:postgresql://127.0.0.1:1/x", "lookup_max__retries": "0"}, "is away: "),
+        ("a INT", {"url": "jdbc:postgresql://127.0.0.1:99999/x"}, "says: Failed to connect: invalid port number"),
+        ("a INT", {"url": "jdbc:postgresql://127.0.0.1:1/x?sslmode=foo"}, 'says: Failed to connect: invalid sslmode'),
+        ("a INT", {"url": "jdbc:postgresql://127.0.0.1:1/a%00b"}, "says: Failed to connect: forbidden value %00"),
     ],
 )  # fmt: skip
 def test_wrong_tables(postgres: Server, columns: str, options: dict[str, str], message: str) -> None:
