@@ -158,8 +158,14 @@ def _reload(options: Options) -> Reload | None:
         )
     if strategy == PERIODIC:
         interval: int | None = options[prefix + "periodic-reload.interval"]
-        rate: str = options[prefix + "periodic-reload.schedule-mode"]
-        return None if interval is None else Reload(interval, rate == "FIXED_RATE")
+        mode = prefix + "periodic-reload.schedule-mode"
+        if interval is None and mode in options:
+            raise ConfigError(
+                f"option '{mode}' of {options.owner} needs '{prefix}periodic-reload.interval': "
+                "without it the table is read once",
+                hint=f"set that, or leave '{mode}' out",
+            )
+        return None if interval is None else Reload(interval, options[mode] == "FIXED_RATE")
     text: str | None = options[prefix + "timed-reload.iso-time"]
     if text is None:
         raise ConfigError(

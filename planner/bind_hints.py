@@ -106,7 +106,7 @@ class SelectHints:
             )
             node = replace(node, hints=f"[{', '.join(shown)}]")
         if self._lookups:
-            node = with_lookups(node, scope.relations, self._lookups)
+            node = with_lookups(self._binder, node, scope.relations, self._lookups)
             check_lookups(self._binder, self._lookups, scope.relations)
         return self._join(node, scope.relations) if self._ttls else node
 

@@ -35,12 +35,13 @@ def lookup_join(node: TemporalJoin, left: p.PhysicalNode, keys: JoinCondition) -
     left_keys, right_keys = columns_of(keys.keys)
     null_safe = tuple(k.null_safe for k in keys.keys)
     pairs = [(n, exprs[k]) for n, k in enumerate(right_keys) if not null_safe[n]]
-    plain = {n: e.index for n, e in pairs if isinstance(e, InputRef)}
+    columns = {n: e.index for n, e in pairs if isinstance(e, InputRef)}
+    plain = {n: i for n, i in columns.items() if not base.schema.fields[i].type.is_nested}
     if not plain and options.cache != FULL:
         raise _without_key(node, [e for _, e in pairs])
     names = base.schema.names
     key = base.table.primary_key
-    one = bool(key) and {names[i] for i in plain.values()} >= set(key)
+    one = bool(key) and {names[i] for i in columns.values()} >= set(key)
     return p.LookupJoin(
         schema=node.schema,
         inputs=(left,),
@@ -93,6 +94,14 @@ def _without_key(node: TemporalJoin, keys: list[Expr]) -> ValidationError:
         return ValidationError(
             f"{node.table} cannot be asked by {cast.arg.name}, which is {found} there and compared with {wanted}",
             hint=f"CAST the other side to {found}, or declare the column {wanted}",
+            position=node.position,
+        )
+    nested = next((e for e in keys if isinstance(e, InputRef) and e.type.is_nested), None)
+    if nested is not None:
+        return ValidationError(
+            f"{node.table} cannot be asked by {nested.name}, which is {nested.type.sql(nullability=False)}",
+            hint="add a condition about a column of another type, or set 'lookup.cache' = 'FULL' "
+            f"to hold all of {node.table}",
             position=node.position,
         )
     return ValidationError(
