@@ -75,9 +75,26 @@ def comment_of(create: exp.Expr) -> str | None:
 
 
 def insert_text(insert: Insert) -> str:
-    """The text of an INSERT; of one that CREATE TABLE … AS made, an INSERT that does the same once the table exists."""
-    if not insert.sql.lstrip().upper().startswith("CREATE"):
-        return insert.sql
-    target = ".".join(exp.to_identifier(part, quoted=True).sql(dialect=Flink) for part in insert.target.parts)
-    columns = ", ".join(exp.to_identifier(c.name, quoted=True).sql(dialect=Flink) for c in insert.columns)
-    return f"INSERT INTO {target} ({columns}) {text(insert.query)}"
+    """An INSERT as text again, without comments and without what it stood in: a set, or CREATE TABLE … AS."""
+    pairs = ", ".join(f"{_literal(key)} = {_literal(value)}" for key, value in insert.options.items())
+    partition = ", ".join(
+        _quoted(c.name) + ("" if value is None else f" = {text(value)}") for c, value in insert.partition
+    )
+    words = [
+        "INSERT OVERWRITE" if insert.overwrite else "INSERT INTO",
+        ".".join(map(_quoted, insert.target.parts)),
+        f"/*+ OPTIONS({pairs}) */" if pairs else "",
+        f"PARTITION ({partition})" if partition else "",
+        f"({', '.join(_quoted(c.name) for c in insert.columns)})" if insert.columns else "",
+        text(insert.query),
+        f"ON CONFLICT {insert.on_conflict}" if insert.on_conflict else "",
+    ]
+    return " ".join(word for word in words if word)
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect=Flink)
+
+
+def _literal(value: str) -> str:
+    return exp.Literal.string(value).sql(dialect=Flink)

@@ -90,18 +90,19 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> _Parser:
     """All commands and options."""
-    common = _Parser(add_help=False)
-    common.add_argument(
+    settings = _Parser(add_help=False)
+    settings.add_argument(
         "-D", dest="options", metavar="KEY=VALUE", action="append", default=argparse.SUPPRESS,
         help="set a session option before anything runs, like SET 'KEY' = 'VALUE'",
     )  # fmt: skip
+    settings.add_argument(
+        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="show the stack of errors"
+    )
+    common = _Parser(add_help=False, parents=[settings])
     common.add_argument(
         "-i", "--init", metavar="FILE", action="append", default=argparse.SUPPRESS,
         help="run a file of CREATE, USE, SET … statements first (no queries, no INSERT)",
     )  # fmt: skip
-    common.add_argument(
-        "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="show the stack of errors"
-    )
     main_parser = _Parser(
         prog="streamsql",
         description=DESCRIPTION,
@@ -120,7 +121,7 @@ def parser() -> _Parser:
     commands = main_parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_run(commands, common)
     _add_sql(commands, common)
-    _add_serve(commands, common)
+    _add_serve(commands, settings)
     commands.add_parser("demo", add_help=False, help="a running market on Kafka topics, and the shell on it")
     return main_parser
 
@@ -151,14 +152,14 @@ def _add_run(commands: Commands, common: _Parser) -> None:
     run.set_defaults(run=_run)
 
 
-def _add_serve(commands: Commands, common: _Parser) -> None:
+def _add_serve(commands: Commands, settings: _Parser) -> None:
     serve = commands.add_parser(
         "serve",
-        parents=[common],
+        parents=[settings],
         help="take up the jobs that are stored with their checkpoints",
         description="Takes up the jobs whose checkpoints are under a directory, each from its latest one, and runs "
         "them until they end or a signal comes: after a crash of the process or the machine. Jobs that were stopped, "
-        "or that failed for good, are left alone.",
+        "or that failed for good, are left alone. Options of -D win over those that a job was started with.",
     )
     serve.add_argument(
         "--dir", metavar="URI", help="the directory of checkpoints; else -D execution.checkpointing.dir=URI"
@@ -212,9 +213,16 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    from streamsql.errors import ConfigError
+
     from .console import Console
     from .serve import serve
 
+    if getattr(args, "init", []):
+        raise ConfigError(
+            f"serve takes no init file, found -i {args.init[0]}: each job brings its own tables and options",
+            hint="set options with -D",
+        )
     _raise_on_sigterm()
     console = Console(sys.stdout, sys.stderr, verbose=_verbose(args))
     options = dict(_options(args))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from streamsql.errors import ConfigError, StreamSqlError
+from streamsql.errors import ConfigError, StateError, StreamSqlError
 from streamsql.job_resumption import take_up
 from streamsql.runtime.checkpoint.job_store import StoredJob, stored_jobs
 from streamsql.runtime.job import Job
@@ -14,9 +14,14 @@ from .console import Console
 from .script import FAILED, OK, wait_for_jobs
 from .settings import Settings
 
+_BY_SCRIPT = "run the script or program that started the job, with --resume"
+
 
 def serve(directory: str | None, options: dict[str, str], console: Console) -> int:
-    """Runs the stored jobs until they end or a signal comes; the exit code. One that fails does not stop the others."""
+    """Runs the stored jobs until they end or a signal comes; the exit code. One that fails does not stop the others.
+
+    ``options`` win over those that the jobs were started with.
+    """
     if directory is None:
         raise ConfigError(
             "serve needs the directory of the checkpoints",
@@ -27,14 +32,17 @@ def serve(directory: str | None, options: dict[str, str], console: Console) -> i
     except OSError as e:
         raise ConfigError(f"the jobs under '{directory}' cannot be read: {e}") from None
     waiting = [job for job in stored if job.goes_on]
+    code = OK
     for job in stored:
-        if not job.goes_on:
+        if job.damage is not None:
+            console.error(StateError(job.damage, hint=_BY_SCRIPT))
+            code = FAILED
+        elif not job.goes_on:
             console.info(f"{job.name}: {job.status.lower()}, is left alone")
     if not waiting:
         console.info(f"no job under '{directory}' is to be taken up")
-        return OK
+        return code
     sessions: list[TableEnvironment] = []
-    code = OK
     try:
         jobs: list[Job] = []
         for one in waiting:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .definitions import HIDDEN
+from .definitions import HIDDEN, trouble
 from .errors import ConfigError, StateError
 from .runtime.checkpoint.job_store import StoredJob, note
 from .runtime.job import Job
@@ -37,7 +37,7 @@ def check_resumable(config: Any) -> None:
 
 
 def take_up(env: TableEnvironment, stored: StoredJob, directory: str) -> Job:
-    """Start a stored job again in ``env``, which is fresh, from its latest checkpoint.
+    """Start a stored job again in ``env`` from its latest checkpoint. Options that are set there already win.
 
     Raises StateError for a job that its definition alone does not make, else what starting it raises.
     """
@@ -47,13 +47,7 @@ def take_up(env: TableEnvironment, stored: StoredJob, directory: str) -> Job:
             f"job '{stored.name}' cannot be taken up again: {made.get('why') or 'its definition is not known'}",
             hint="run the script or program that started it, with --resume",
         )
-    for statement in made["statements"]:
-        env.execute_sql(statement)
-    env.execute_sql(f"USE CATALOG `{made['catalog']}`")
-    env.execute_sql(f"USE `{made['database']}`")
-    for key, value in made["options"].items():
-        if value != HIDDEN:
-            env.config.set(key, value)
+    make_again(env, made)
     env.config.set("execution.checkpointing.dir", directory)
     env.config.set("pipeline.name", stored.name)
     env.config.set("table.dml-sync", "false")
@@ -61,3 +55,24 @@ def take_up(env: TableEnvironment, stored: StoredJob, directory: str) -> Job:
     job = env.execute_sql(made["sql"]).job
     assert job is not None
     return job
+
+
+def make_again(env: TableEnvironment, definition: Mapping[str, Any]) -> None:
+    """Give a session the options, tables and functions of a job's definition; what is set there already stays.
+
+    Raises StateError for a definition that this version does not understand, else what its statements raise.
+    """
+    wrong = trouble(definition)
+    if wrong is not None:
+        raise StateError(
+            f"the stored definition of the job {wrong}",
+            hint="start the job by the script or program that made it",
+        )
+    given = env.config.as_dict()
+    for key, value in definition["options"].items():
+        if value != HIDDEN and key not in given:
+            env.config.set(key, value)
+    for statement in definition["statements"]:
+        env.execute_sql(statement)
+    env.execute_sql(f"USE CATALOG `{definition['catalog']}`")
+    env.execute_sql(f"USE `{definition['database']}`")

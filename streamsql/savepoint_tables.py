@@ -17,8 +17,8 @@ import pyarrow as pa
 from . import job_options, python_tables
 from .catalog.table import ObjectPath, TableDefinition
 from .datatypes import BIGINT, INT, STRING
-from .definitions import HIDDEN
 from .errors import StateError, StreamSqlError, ValidationError, did_you_mean
+from .job_resumption import make_again
 from .planner import pipeline
 from .planner import statements as stmt
 from .planner.join_conditions import unique_names
@@ -197,13 +197,8 @@ def _reopened(new_session: NewSession, saved: JobSnapshot) -> Generator[SavedJob
 def _planned(env: TableEnvironment, definition: Mapping[str, Any]) -> PhysicalPlan:
     if not definition.get("sql"):
         raise StateError("the savepoint does not say what its job was")
-    for key, value in definition["options"].items():
-        if value != HIDDEN and key != "execution.runtime-mode":
-            env.config.set(key, value)
-    for text in definition["statements"]:
-        env.execute_sql(text)
-    env.execute_sql(f"USE CATALOG `{definition['catalog']}`")
-    env.execute_sql(f"USE `{definition['database']}`")
+    env.config.set("execution.runtime-mode", "STREAMING")
+    make_again(env, definition)
     statement = stmt.parse_statement(definition["sql"])
     members = statement.statements if isinstance(statement, stmt.StatementSet) else (statement,)
     context = env.bind_context()

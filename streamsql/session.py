@@ -21,7 +21,6 @@ from .config import Configuration
 from .datatypes import BIGINT, STRING
 from .ddl import DdlContext, StatementResult
 from .ddl import execute as execute_ddl
-from .ddl_show import view_query
 from .definitions import definition
 from .errors import StreamSqlError, UnsupportedError, ValidationError
 from .explain import check_details, explain
@@ -298,12 +297,12 @@ class TableEnvironment:
         queue: ResultQueue | None,
         *,
         bounded: bool = False,
-        inserts: Sequence[str] = (),
+        inserts: Sequence[stmt.Insert] = (),
     ) -> Job:
         checkpoints = None
         made: dict[str, Any] = {}
         if queue is None and not bounded:
-            made = definition(inserts, self.catalog, self.config, lambda v: view_query(v, self.catalog))
+            made = definition(inserts, self.catalog, self.config)
             if self.resumes:
                 check_resumable(self.config)
             checkpoints = self.checkpoints(
@@ -318,7 +317,7 @@ class TableEnvironment:
             interval_ms=job_options.step_interval_ms(self.config),
             restart=job_options.restart_strategy(self.config) if queue is None else None,
         )
-        job.statement = "; ".join(inserts)
+        job.statement = "; ".join(insert_text(insert) for insert in inserts)
         if checkpoints is not None and checkpoints.enabled and checkpoints.directory is not None:
             self._jobs.note_status(job, checkpoints.directory, made)
         return job
@@ -349,9 +348,7 @@ class TableEnvironment:
             roots = [self._materialised(r) for r in roots]
         plan = pipeline.plan(roots, job_options.physical_options(self.config))
         name = self.config.get("pipeline.name") or f"insert_into_{statements[0].target.parts[-1]}"
-        job = self._submit(
-            name, plan, None, bounded=self._batch_mode, inserts=[insert_text(s) for s in statements]
-        )
+        job = self._submit(name, plan, None, bounded=self._batch_mode, inserts=statements)
         if self.config.get("table.dml-sync"):
             job.wait()
         return TableResult(

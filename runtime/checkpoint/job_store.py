@@ -24,12 +24,16 @@ OPTION = "execution.checkpointing.dir"
 
 @dataclass(frozen=True)
 class StoredJob:
-    """A job as it was noted last. ``definition``: see ``streamsql/definitions.py``."""
+    """A job as it was noted last. ``definition``: see ``streamsql/definitions.py``.
+
+    ``damage``: why the note cannot be read; the job is then named after its folder.
+    """
 
     name: str
     job_id: str
     status: str
     definition: Mapping[str, Any]
+    damage: str | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -49,9 +53,24 @@ def stored_jobs(directory: str) -> list[StoredJob]:
     root = open_location(directory, OPTION)
     found: list[StoredJob] = []
     for folder in root.names():
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, KeyError):
-            content = json.loads(root.read(f"{folder}/{FILE}"))
-            found.append(
-                StoredJob(content["name"], content["job_id"], content["status"], content["definition"])
-            )
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found.append(_read(folder, root.read(f"{folder}/{FILE}")))
     return sorted(found, key=lambda job: job.name)
+
+
+def _read(folder: str, data: bytes) -> StoredJob:
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        return _damaged(folder, f"it is not JSON ({error})")
+    if not isinstance(content, dict):
+        return _damaged(folder, "it is not a JSON object")
+    kinds = {"name": str, "job_id": str, "status": str, "definition": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(content.get(key), kind)]
+    if wrong:
+        return _damaged(folder, f"{', '.join(wrong)} cannot be read")
+    return StoredJob(content["name"], content["job_id"], content["status"], content["definition"])
+
+
+def _damaged(folder: str, why: str) -> StoredJob:
+    return StoredJob(folder, "", "DAMAGED", {}, damage=f"{folder}/{FILE} is damaged: {why}")

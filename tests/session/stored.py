@@ -64,6 +64,11 @@ class Folder:
             env.close()
 
 
+def more(n: int) -> int:
+    """A function that an import finds."""
+    return n + 1
+
+
 def started(env: TableEnvironment, sql: str = COPY) -> Job:
     """The job of a statement."""
     job = env.execute_sql(sql).job
