@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from .bind_options import hinted_options
 from .logical import LogicalNode
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def bind_rows(binder: QueryBinder, table: exp.Expr) -> LogicalNode:
     """The rows of a table by its name, or of a query."""
     if isinstance(table, exp.Table):
-        return binder.relation(table, {})[0]
+        return binder.relation(table, hinted_options(binder, table))[0]
     return binder.bind(table.this if isinstance(table, exp.Subquery) else table)
 
 

@@ -18,3 +18,9 @@ SELECT /*+ STATE_TTL('orders' = '1d') */ player, COUNT(*) AS n FROM orders GROUP
 
 -- title: grouping sets
 SELECT /*+ STATE_TTL('orders' = '1d') */ player, shares, COUNT(*) AS n FROM orders GROUP BY ROLLUP (player, shares);
+
+-- title: options of the table that a window function reads
+SELECT window_start, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE orders /*+ OPTIONS('topic'='others') */, DESCRIPTOR(`time`), INTERVAL '1' HOUR)) GROUP BY window_start, window_end;
+
+-- title: options of the table that a changelog function reads
+SELECT * FROM TO_CHANGELOG(TABLE changes /*+ OPTIONS('topic'='others') */);
