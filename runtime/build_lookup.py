@@ -30,7 +30,7 @@ def lookup_join(
     table: LookupTable | WholeTable
     holder: Holder
     if node.cache.cache == FULL:
-        table = WholeTable(context, node.cache.reload, create_source, stopping)
+        table = WholeTable(context, node.cache.reload, create_source)
         holder = Whole(table)
     else:
         table = create_lookup(asked)

@@ -104,7 +104,7 @@ class Whole(Holder):
             return
         self._reading = self._table.reading
         store = RunStore(self._config.right.schema, self._config.right.columns)
-        rows = self._table.rows
+        rows, self._table.rows = self._table.rows, None
         if rows is not None:
             made = calculated(self._calc, self._config.scan, rows)
             changes, _ = self._config.right.changes(made)
