@@ -242,6 +242,7 @@ class _Builder:
         fingerprint = f"lookup {self.prints[id(node)].value}"
         self._add_source(table, internal_schema(node.scan), None, None, fingerprint)
         self.sources[-1].name = str(node.table.path)
+        self._error_log(node)
         return operator
 
     def _read_of(
@@ -292,8 +293,8 @@ class _Builder:
             task.restore(saved, self.job.now_ms())
         self.sources.append(task)
 
-    def _error_log(self, node: p.TableSourceScan) -> None:
-        """The log table of a source in error-handling mode ``log``."""
+    def _error_log(self, node: p.TableSourceScan | p.LookupJoin) -> None:
+        """The log table of the last source in error-handling mode ``log``."""
         options = node.options.options
         if not options.declares("error-handling.mode") or options["error-handling.mode"] != "log":
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from streamsql import TableEnvironment
 from streamsql.testing import sink_table, source_table
 from streamsql.testing.clock import VirtualClock
 
@@ -40,3 +41,20 @@ def test_files_are_read_again(tmp_path: Path) -> None:
         while sorted(found := send(1)) != [("ein", "b.csv"), ("uno", "a.csv")]:
             assert time.monotonic() < deadline, found
         assert send(2) == [(None, None)]
+
+
+def test_records_that_cannot_be_read_are_logged(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.csv").write_text("1,one\nx,two\n3,three\n")
+    with TableEnvironment() as env:
+        source_table(env, "CREATE TABLE o (k INT)", [("+I", 1), ("+I", 2), ("+I", 3)])
+        log = sink_table(env, "CREATE TABLE bad (origin STRING, record BYTES)")
+        env.execute_sql(
+            f"CREATE TABLE d (k INT, name STRING) WITH ('connector' = 'filesystem', 'path' = '{tmp_path}/d', "
+            "'format' = 'csv', 'error-handling.mode' = 'log', 'error-handling.log.target' = 'bad', "
+            "'lookup.full-cache.periodic-reload.interval' = '1 h')"
+        )
+        sql = "SELECT o.k, d.name FROM o LEFT JOIN d FOR SYSTEM_TIME AS OF PROCTIME() ON o.k = d.k"
+        found = [tuple(row) for row in env.execute_sql(sql).collect()]
+        assert found == [(1, "one"), (2, None), (3, "three")]
+        assert [tuple(row) for row in log.rows()] == [(f"file {tmp_path}/d/a.csv, record 2", b"x,two")]
