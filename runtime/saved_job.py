@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from streamsql.changelog import ChangelogBatch
 from streamsql.errors import StateError
 from streamsql.planner import physical as p
 from streamsql.planner.fingerprints import fingerprints
@@ -15,17 +16,25 @@ from streamsql.schema import Schema
 from .attempt import JobPlan
 from .build import OPERATORS, BuildOptions, BuiltJob
 from .build_calc import Fusion
-from .checkpoint.matching import NewOperator, match
+from .checkpoint.matching import NewOperator, NewPart, match
 from .checkpoint.snapshot import JobSnapshot, OperatorSnapshot
 from .engine import Engine
 from .expressions import FragmentCompiler
 from .graph import Graph
 from .live import named, view_content
-from .operators.base import OperatorContext
+from .operators.base import Operator, OperatorContext, StepTime
 from .state.base import IMMUTABLE_PREFIX, KEYED_PREFIX, State
 from .state.scalars import Scalars
 
 _OUTSIDE = (p.Sink, p.Collect)
+
+
+class Outside(Operator):
+    """In the place of an operator that asks another system (a lookup join): what is above it can be read."""
+
+    def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
+        """No step is taken here."""
+        raise AssertionError
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,11 @@ class SavedJob:
     built: BuiltJob
     taken: tuple[OperatorSnapshot | None, ...]
     time_zone: str
+
+    def asks(self, saved: OperatorSnapshot) -> bool:
+        """Whether an operator asks another system, so that it is not made here."""
+        vertices = self.built.plan.graph.vertices
+        return any(v.fingerprint == saved.fingerprint and isinstance(v.operator, Outside) for v in vertices)
 
     def close(self) -> None:
         """Free the operators and the engine."""
@@ -80,11 +94,11 @@ def reopen(plan: p.PhysicalPlan, saved: JobSnapshot, options: BuildOptions) -> S
     try:
         options.register_functions(engine)
         engine.set_now(saved.time_ms)
-        graph, places = _operators(plan, engine, options)
+        graph, places, sources = _operators(plan, engine, options)
         graph.open()
         taken = match(
             saved,
-            [],
+            sources,
             [
                 NewOperator(v.fingerprint, v.name, v.description, tuple(v.context.states), v.inputs)
                 for v in graph.vertices
@@ -100,30 +114,33 @@ def reopen(plan: p.PhysicalPlan, saved: JobSnapshot, options: BuildOptions) -> S
     return SavedJob(plan, BuiltJob(JobPlan(graph, [], engine), places), taken, options.time_zone)
 
 
-def _operators(plan: p.PhysicalPlan, engine: Engine, options: BuildOptions) -> tuple[Graph, dict[int, int]]:
+def _operators(
+    plan: p.PhysicalPlan, engine: Engine, options: BuildOptions
+) -> tuple[Graph, dict[int, int], list[NewPart]]:
     nodes = plan.nodes()
     fusion = Fusion(nodes, FragmentCompiler(options.time_zone))
     prints = fingerprints(plan)
-    graph, places, sources = Graph(), dict[int, int](), 0
+    graph, places, sources = Graph(), dict[int, int](), list[NewPart]()
     for node in nodes:
         if node in fusion or isinstance(node, _OUTSIDE):
             continue
         if isinstance(node, p.TableSourceScan | p.Values):
-            sources += 1
-            places[id(node)] = -sources
+            sources.append(NewPart(prints[id(node)].value, node.name))
+            places[id(node)] = -len(sources)
         elif isinstance(node, p.WatermarkAssigner):
             places[id(node)] = places[id(node.inputs[0])]
         else:
             hints = node.ttls or (None,) * len(node.inputs)
             ttls = tuple(options.state_ttl_ms if ttl is None else ttl.ms for ttl in hints)
             context = OperatorContext(engine, time_zone=options.time_zone, ttls=ttls)
-            operator = OPERATORS[type(node)](node, fusion)
+            make = OPERATORS.get(type(node))
+            operator = Outside() if make is None else make(node, fusion)
             operator.name = node.name
             inputs = [places[id(i)] for i in fusion.bases(node)]
             places[id(node)] = place = graph.add(node.name, operator, inputs, context)
             vertex, found = graph.vertices[place], prints[id(node)]
             vertex.fingerprint, vertex.description = found.value, found.description
-    return graph, places
+    return graph, places, sources
 
 
 def raw_state(saved: OperatorSnapshot, piece: str) -> pa.Table:

@@ -140,9 +140,13 @@ def _rows(
         return rows
     if piece is not None:
         return raw_state(operator, piece)
-    why = "this version plans it in another way" if trouble is None else trouble.message
+    if job is not None and job.asks(operator):
+        wrong = f"what {operator.name} yields is not known without the system that it asks"
+    else:
+        why = "this version plans it in another way" if trouble is None else trouble.message
+        wrong = f"the job of the savepoint cannot be planned again: {why}"
     raise StateError(
-        f"the job of the savepoint cannot be planned again: {why}",
+        wrong,
         hint=f"read the state as it is stored: savepoint_state('…', '{name}', '{next(iter(operator.states))}'), "
         f"or another of {', '.join(operator.states)}",
     )
