@@ -101,8 +101,9 @@ class PartialMatches(State):
         if self._written:
             written = np.concatenate(self._written)
             kept = np.isin(written, numbers)
-            self._written = [written[kept]]
-            self._freed.append(written[~kept])
+            self._written = [written[kept]] if kept.any() else []
+            if not kept.all():
+                self._freed.append(written[~kept])
         if not len(numbers):
             self._numbers, self._batches, self._nbytes = [], [], 0
             return

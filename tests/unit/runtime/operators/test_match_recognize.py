@@ -192,6 +192,23 @@ def test_rows_that_nothing_holds_are_freed_in_bulk() -> None:
         assert h.state_rows() == {}
 
 
+def test_steps_after_a_cut_remember_nothing_of_it() -> None:
+    """Rows that the cut has written are told to the next one as gone once; steps in between add nothing."""
+    with harness(PAIRS) as h:
+        matches = h.operator("Match").ctx.states["matches"]
+        matches.track_changes()
+        h.push("+I a 1 1000", watermark=1000)
+        assert matches.changes()["slots-rows"]["slot"].to_pylist() == [0]
+        for i in range(20):
+            h.push(f"+I a {2 if i == 0 else 0} {2000 + i}", watermark=2000 + i)
+        assert [part.tolist() for part in matches._freed] == [[0]]
+        assert matches._written == []
+        assert matches.changes()["slots-rows"].select(["slot", "live"]).to_pylist() == [
+            {"slot": 0, "live": False}
+        ]
+        assert matches.changes()["slots-rows"].num_rows == 0
+
+
 NUMBERS = """
     SELECT * FROM t MATCH_RECOGNIZE (ORDER BY ts MEASURES A.k AS a, B.k AS b, LAST(B.k, 1) AS c
         AFTER MATCH SKIP PAST LAST ROW PATTERN (A B{2})
