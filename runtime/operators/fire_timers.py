@@ -91,9 +91,20 @@ class FireTimers:
         """Frees the groups of windows that are complete by ``until``."""
         slots = self._expiring.pop(until)
         if len(slots):
+            waiting = slots[self._waiting.is_set(slots)]
+            due = distinct_values(self._due.values(waiting))
             self._due.clear(slots)
             self._waiting.clear(slots)
             self._index.remove(slots)
+            self._stop(due.tolist())
+
+    def _stop(self, due: list[int]) -> None:
+        """Takes the timers of groups that do not wait any more out of these."""
+        by_due = self._timers()
+        for at in due:
+            left = [part[self._waiting.is_set(part)] for part in by_due.pop(at, [])]
+            if left := [part for part in left if len(part)]:
+                by_due[at] = left
 
     def next_ms(self) -> int | None:
         """When the next group is due."""

@@ -127,6 +127,19 @@ def test_late_values_come_at_an_interval_and_at_last_when_the_window_goes(restor
         assert not h.state_rows().keys() - {"GroupAggregate.flags"}
 
 
+def test_a_window_that_is_gone_wakes_nobody(restored: bool) -> None:
+    with emitting(TUMBLE, restored, early=5000) as h:
+        h.push("+I a 1 1000\n+I b 1 11000")
+        h.watermark(9999)
+        h.advance_time(1000)
+        h.push("+I c 1 12000")
+        assert h._built.plan.graph.next_timer_ms() == 5000, "b"
+        h.watermark(19_999)
+        assert h._built.plan.graph.next_timer_ms() is None
+        h.push("+I d 1 21000")
+        assert h._built.plan.graph.next_timer_ms() == 6000
+
+
 def test_sessions_grow_and_merge_in_sight(restored: bool) -> None:
     with emitting(SESSION, restored, early=0) as h:
         h.push("+I a 1 1000")
