@@ -1,4 +1,4 @@
-"""Vectorised 128-bit integers, the unscaled values of DECIMAL: add, subtract, compare, sum per slot.
+"""Vectorised 128-bit integers, the unscaled values of DECIMAL: sums and extremes per slot.
 
 Arrays have dtype :data:`INT128` (two's complement, ``lo`` and ``hi``). Sums are formed in four 32-bit limbs
 held in int64 lanes, where 2**31 addends cannot overflow; a result beyond 38 digits raises OverflowError.
@@ -9,35 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from .buffers import I64, INT128, Bools, Raw, from_raw, raw_values
+from .buffers import I64, INT128, Bools, Raw
 
 MAX_DIGITS = 38
-# Beyond this a limb times the factor leaves the int64 lane.
-MAX_FACTOR = 1 << 30
 
 _M32 = 0xFFFF_FFFF
-
-
-def from_decimal(array: pa.Array) -> Raw:
-    """Unscaled values of a decimal128 array (undefined at a NULL); a view, do not write."""
-    assert pa.types.is_decimal128(array.type)
-    return raw_values(array)
-
-
-def to_decimal(values: Raw, arrow_type: pa.DataType, valid: Bools | None = None) -> pa.Array:
-    """A decimal128 array. Raises OverflowError where a value has more digits than ``arrow_type`` allows."""
-    check_digits(values if valid is None else values[valid], arrow_type.precision)
-    return from_raw(values.copy(), valid, arrow_type)
-
-
-def from_int64(values: npt.NDArray[np.int64]) -> Raw:
-    result = np.empty(len(values), INT128)
-    result["lo"] = values.view(np.uint64)
-    result["hi"] = values >> 63
-    return result
 
 
 def from_ints(values: list[int]) -> Raw:
@@ -50,28 +27,6 @@ def to_ints(values: Raw) -> list[int]:
     """Python integers; for tests and messages."""
     pairs = zip(values["hi"].tolist(), values["lo"].tolist(), strict=True)
     return [(hi << 64) | lo for hi, lo in pairs]
-
-
-def add(a: Raw, b: Raw) -> Raw:
-    return _pack(_limbs(a).plus(_limbs(b)))
-
-
-def subtract(a: Raw, b: Raw) -> Raw:
-    return _pack(_limbs(a).plus(_limbs(b).times(-1)))
-
-
-def negate(a: Raw) -> Raw:
-    return _pack(_limbs(a).times(-1))
-
-
-def multiply(a: Raw, factors: I64) -> Raw:
-    """``a * factors``, as for a row that a weight repeats; factors below 2**30."""
-    assert not len(factors) or np.abs(factors).max() < MAX_FACTOR, "factor out of range"
-    return _pack(_limbs(a).times(factors))
-
-
-def equal(a: Raw, b: Raw) -> Bools:
-    return np.asarray((a["lo"] == b["lo"]) & (a["hi"] == b["hi"]))
 
 
 def less(a: Raw, b: Raw) -> Bools:
@@ -106,13 +61,13 @@ def extremum_at(target: Raw, slots: I64, values: Raw, *, largest: bool) -> None:
     target[slots[better]] = values[better]
 
 
-def check_digits(values: Raw, digits: int = MAX_DIGITS) -> None:
-    """Raises OverflowError unless every value has at most ``digits`` digits."""
-    limit = from_ints([10**digits, -(10**digits)])
+def check_digits(values: Raw) -> None:
+    """Raises OverflowError unless every value has at most :data:`MAX_DIGITS` digits."""
+    limit = from_ints([10**MAX_DIGITS, -(10**MAX_DIGITS)])
     wrong = ~(less(values, limit[0]) & less(limit[1], values))
     if wrong.any():
         value = to_ints(values[np.flatnonzero(wrong)[:1]])[0]
-        raise OverflowError(f"{value} does not fit DECIMAL({digits}, …): more than {digits} digits")
+        raise OverflowError(f"{value} does not fit DECIMAL({MAX_DIGITS}, …): more than {MAX_DIGITS} digits")
 
 
 @dataclass(frozen=True)
@@ -123,10 +78,6 @@ class _Limbs:
 
     def plus(self, other: _Limbs) -> _Limbs:
         a, b, c, d = (x + y for x, y in zip(self.lanes, other.lanes, strict=True))
-        return _Limbs((a, b, c, d))
-
-    def times(self, factor: int | I64) -> _Limbs:
-        a, b, c, d = (x * factor for x in self.lanes)
         return _Limbs((a, b, c, d))
 
     def summed(self, order: I64, starts: I64) -> _Limbs:

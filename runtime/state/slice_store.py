@@ -116,15 +116,6 @@ class SliceStore(State):
         """The ends of all slices held, ascending."""
         return list(self._ends)
 
-    def slices_between(self, after: int, until: int) -> list[int]:
-        """The slices with ``after < slice_end ≤ until``, ascending: those of a window ``[after, until)``."""
-        return self._ends[bisect_right(self._ends, after) : bisect_right(self._ends, until)]
-
-    @property
-    def min_slice(self) -> int | None:
-        """The end of the oldest slice, or None."""
-        return self._ends[0] if self._ends else None
-
     def needs_merge(self, slice_end: int) -> bool:
         held = self._slices.get(slice_end)
         return held is not None and held.rows - held.merged_rows > max(held.merged_rows, _MERGE_AT_LEAST)

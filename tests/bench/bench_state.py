@@ -14,7 +14,7 @@ from streamsql.runtime.state.hashing import hash_columns
 from streamsql.runtime.state.key_index import KeyIndex
 from streamsql.runtime.state.run_store import RunStore
 from streamsql.runtime.state.slice_store import SliceStore
-from streamsql.runtime.state.slot_column import SlotColumn
+from streamsql.runtime.state.slot_column import SlotColumn, raw
 
 BATCH = 100_000
 
@@ -60,9 +60,7 @@ def bench_columns(size: int, random: np.random.Generator) -> None:
     values = np.arange(BATCH)
     strings = pa.array([f"value {i}" for i in range(BATCH)])
     cents = pa.array(values).cast(pa.decimal128(38, 2))
-    from streamsql.runtime.state import int128
-
-    raw_cents = int128.from_decimal(cents)
+    raw_cents = raw(cents)
     numbers.put(np.arange(size), np.zeros(size, np.int64))
     rate("SlotColumn add, int64", BATCH, lambda i: numbers.add(slots, values))
     rate("SlotColumn get, int64", BATCH, lambda i: numbers.get(slots))

@@ -53,7 +53,6 @@ def test_behaves_like_a_dict_of_lists(steps: list[tuple[str, list[int] | int | N
             store.replace(argument * 1000, rows(model[argument * 1000]))
         assert content(store) == model
         assert store.slices() == sorted(model)
-        assert store.min_slice == (min(model) if model else None)
         assert store.row_count == sum(map(len, model.values()))
     assert sorted(store.read()["v"].to_pylist()) == sorted(v for values in model.values() for v in values)
 
@@ -76,12 +75,10 @@ def test_needs_merge_when_new_rows_outnumber_merged_ones() -> None:
         assert each.needs_merge(1000)
 
 
-def test_slices_between_are_those_of_a_window() -> None:
+def test_a_slice_is_read_with_its_end_as_a_time() -> None:
     store = SliceStore(SCHEMA)
-    store.append(np.array([10, 20, 30, 40]), rows([1, 2, 3, 4]))
-    assert store.slices_between(10, 30) == [20, 30]
-    assert store.slices_between(40, 90) == []
-    assert store.read().to_pydict()["slice_end"][0].timestamp() == 0.01
+    store.append(np.array([10, 20]), rows([1, 2]))
+    assert [end.timestamp() for end in store.read().to_pydict()["slice_end"]] == [0.01, 0.02]
 
 
 def test_changes_are_what_came_and_went() -> None:
