@@ -76,10 +76,20 @@ def _table(name: str, rows: pa.Table, schema: Schema | None = None) -> TableDefi
     )
 
 
+def _opened(path: str) -> Found:
+    try:
+        return open_savepoint(path)
+    except OSError as error:
+        raise StateError(
+            f"'{path}' cannot be read: {error.strerror or error}",
+            hint="give the path of a savepoint or checkpoint",
+        ) from None
+
+
 # -- what is in one ------------------------------------------------------------------------------------------------
 def metadata(path: str) -> TableDefinition:
     """One row for each source, operator and sink."""
-    rows = list(_entries(open_savepoint(path)))
+    rows = list(_entries(_opened(path)))
     columns = [[row[i] for row in rows] for i in range(len(METADATA))]
     arrays = [pa.array(c, f.type.arrow) for c, f in zip(columns, METADATA, strict=True)]
     return _table("savepoint_metadata", pa.Table.from_arrays(arrays, names=METADATA.names), METADATA)
@@ -108,7 +118,7 @@ def _entries(found: Found) -> Iterator[list[Any]]:
 # -- what an operator held -----------------------------------------------------------------------------------------
 def state(new_session: NewSession, path: str, operator: str, piece: str | None = None) -> TableDefinition:
     """The rows of one operator, by name or fingerprint, or of a view."""
-    saved = open_savepoint(path).snapshot()
+    saved = _opened(path).snapshot()
     with contextlib.ExitStack() as stack:
         job: SavedJob | None = None
         trouble: StreamSqlError | None = None

@@ -7,14 +7,26 @@ import secrets
 
 from streamsql.errors import StateError
 
+from ..connectors.base import Prepared
 from .found import Found, describe, numbers_in, read_checkpoint, read_manifest
 from .location import Location, open_location
-from .manifest import CHECKPOINT, MANIFEST, SAVEPOINT, DamagedManifestError, Part, Place, encode, tables_of
+from .manifest import (
+    CHECKPOINT,
+    MANIFEST,
+    MARKER,
+    SAVEPOINT,
+    DamagedManifestError,
+    Part,
+    Place,
+    encode,
+    tables_of,
+)
 from .packs import DamagedPackError, PackReader, PackWriter
 from .snapshot import JobSnapshot
 
 DATA = "data.pack"
 _JOB_LENGTH = 6
+_HINT = f"give the folder that holds {MANIFEST}, as STOP JOB … WITH SAVEPOINT printed it"
 
 
 def write_savepoint(
@@ -46,8 +58,10 @@ def write_savepoint(
 def open_savepoint(path: str) -> Found:
     """The savepoint in a folder; or a checkpoint; or, of a job's folder of checkpoints, the latest complete one.
 
-    Raises StateError where there is none, or where it is damaged or of a newer version.
+    Raises StateError where there is none, or where it is damaged or of a newer version, and OSError.
     """
+    if not path.strip():
+        raise StateError("the path of a savepoint is empty", hint=_HINT)
     location = open_location(path, "execution.state-recovery.path")
     if location.text().endswith(f"/{MANIFEST}"):
         location = location.below("..")
@@ -57,7 +71,7 @@ def open_savepoint(path: str) -> Found:
         found = describe(location, manifest, PackReader(root))
         found.verify()
         return found
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return _latest(location)
     except (DamagedManifestError, DamagedPackError) as damage:
         raise StateError(
@@ -81,10 +95,23 @@ def _latest(job: Location) -> Found:
     passed = f" ({'; '.join(problems)})" if problems else ""
     raise StateError(
         f"there is no savepoint and no complete checkpoint in {job.text()}{passed}",
-        hint=f"give the folder that holds {MANIFEST}, as STOP JOB … WITH SAVEPOINT printed it",
+        hint=_HINT,
     )
 
 
 def load_savepoint(path: str) -> JobSnapshot:
-    """All that a savepoint holds; ``path`` and errors as for :func:`open_savepoint`."""
-    return open_savepoint(path).snapshot()
+    """All that a savepoint holds, for a job to begin with; ``path`` and errors as for :func:`open_savepoint`.
+
+    Raises StateError for a checkpoint whose output may not be committed: only the job itself can tell, or commit it.
+    """
+    found = open_savepoint(path)
+    snapshot = found.snapshot()
+    waits = snapshot.transaction is not None or any(s.prepared != Prepared() for s in snapshot.sinks)
+    if found.manifest.kind == CHECKPOINT and waits and not found.complete:
+        raise StateError(
+            f"the output of {found.path} is prepared, and nothing says that it was committed: a job that began there "
+            "could miss it",
+            hint="resume the job itself, which commits it, or give a complete checkpoint: one with a file "
+            f"{MARKER} beside {MANIFEST}",
+        )
+    return snapshot

@@ -101,6 +101,9 @@ def test_a_view_over_it(market: Market, path: str) -> None:
         ("savepoint_metadata('{path}', 'x')", "takes ('path'), found 2", ""),
         ("savepoint_metadata(1 + 1)", "takes texts in quotes, found 1 + 1", ""),
         ("savepoint_metadata('/nowhere')", "there is no savepoint", "_metadata"),
+        ("savepoint_metadata('/etc/passwd')", "there is no savepoint", "_metadata"),
+        ("savepoint_state('{path}" + "x" * 300 + "', 'Join')", "cannot be read: File name too long", "give the path"),
+        ("savepoint_metadata('')", "the path of a savepoint is empty", "_metadata"),
         ("savepoint_stat('x')", "table function SAVEPOINT_STAT", "did you mean 'SAVEPOINT_STATE'"),
     ],
 )  # fmt: skip
