@@ -40,6 +40,7 @@ from .logical import (
     Union,
     View,
 )
+from .outer_refs import raised
 from .parsing import parse_expression, parse_one
 from .rules.push_filters import timed
 from .scope import Scope
@@ -60,9 +61,7 @@ class BindContext:
     catalog: CatalogManager
     functions: FunctionRegistry
     time_zone: str = "UTC"
-    ctes: dict[str, tuple[exp.CTE, BindContext]] = field(
-        default_factory=dict[str, "tuple[exp.CTE, BindContext]"]
-    )
+    ctes: dict[str, WithQuery] = field(default_factory=dict[str, "WithQuery"])
     depth: int = 0
     current: tuple[str, str] | None = None
     dynamic_options: bool = True
@@ -78,6 +77,15 @@ class BindContext:
             if len(parts) == 1
             else self.catalog.resolve([catalog, *parts])
         )
+
+
+@dataclass(frozen=True)
+class WithQuery:
+    """A query of WITH: what it sees, and the names of the query around the one that begins with WITH."""
+
+    syntax: exp.CTE
+    context: BindContext
+    outer: Scope | None
 
 
 class QueryBinder:
@@ -122,7 +130,7 @@ class QueryBinder:
             )
         context = self.context
         for cte in with_.expressions:
-            context = replace(context, ctes={**context.ctes, cte.alias: (cte, context)})
+            context = replace(context, ctes={**context.ctes, cte.alias: WithQuery(cte, context, self.outer)})
         bare = query.copy()
         bare.set("with_", None)
         return QueryBinder(context, self.sql, self.outer).bind(bare)
@@ -136,9 +144,7 @@ class QueryBinder:
                 raise self.error(
                     name, f"'{parts[0]}' of WITH takes no OPTIONS hint; put it on the table inside"
                 )
-            cte, context = self.context.ctes[parts[0]]
-            node = QueryBinder(context, self.sql).bind(cte.this)
-            return self.rename(node, [c.name for c in cte.args["alias"].columns], cte), (parts[0],)
+            return self._with_query(self.context.ctes[parts[0]]), (parts[0],)
         path = self.context.resolve(parts)
         found = self.context.catalog.require(path, position=self.position(name))
         if isinstance(found, ViewDefinition):
@@ -154,6 +160,13 @@ class QueryBinder:
                 e.position = self.position(name)
             raise
         return node, (path.catalog, path.database, path.name)
+
+    def _with_query(self, found: WithQuery) -> LogicalNode:
+        node = QueryBinder(found.context, self.sql, found.outer).bind(found.syntax.this)
+        scope = self.outer
+        while scope is not None and scope is not found.outer:  # it is read in a query further in
+            node, scope = raised(node), scope.outer
+        return self.rename(node, [c.name for c in found.syntax.args["alias"].columns], found.syntax)
 
     def view(self, view: ViewDefinition) -> LogicalNode:
         """The rows of a view, bound where it was created."""

@@ -54,6 +54,8 @@ NON_EQUI = {
 }
 
 LEVELS = {
+    "a query of WITH": "SELECT k, v, (WITH c (x) AS (SELECT u.v FROM u WHERE u.k = t.k) SELECT MAX(x) FROM c) AS m FROM t",
+    "a query of WITH, further in": "SELECT k, v FROM t WHERE EXISTS (WITH c AS (SELECT w.v FROM u AS w WHERE w.k = t.k), d AS (SELECT v + 1 AS v FROM c) SELECT 1 FROM u WHERE u.v IN (SELECT v FROM c WHERE c.v > u.v - 9) AND u.v < (SELECT MAX(v) FROM d))",
     "two, equal": "SELECT k, v FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.k = t.k AND EXISTS (SELECT 1 FROM u AS w WHERE w.v = u.v AND w.k = t.k))",
     "two, skipping one": "SELECT k, v FROM t WHERE EXISTS (SELECT 1 FROM u WHERE EXISTS (SELECT 1 FROM u AS w WHERE w.v > t.v AND w.k = u.k))",
     "two, compared": "SELECT k, v FROM t WHERE v > (SELECT MIN(u.v) FROM u WHERE u.v < (SELECT AVG(w.v) FROM u AS w WHERE w.k <> t.k))",
