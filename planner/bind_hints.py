@@ -16,6 +16,7 @@ from sqlglot import exp
 from streamsql.errors import UnsupportedError, ValidationError
 from streamsql.options import parse_duration
 
+from .bind_hint_joins import change_joins
 from .bind_lookup_hint import LookupCall, check_lookups, lookup_call, with_lookups
 from .logical import Aggregate, Join, LogicalNode
 from .logical_joins import TemporalJoin
@@ -47,7 +48,7 @@ class SelectHints:
         calls: Sequence[exp.Expr] = [] if found is None else found.expressions
         self._joins = [c for c in calls if c.name.upper() in JOIN_HINTS]
         self._ttls: dict[str, StateTtl] = {}
-        self._used = False
+        self._used: set[str] = set()
         self._relations: Sequence[Relation] = ()
         self._lookups: list[LookupCall] = []
         for call in calls:
@@ -108,21 +109,16 @@ class SelectHints:
         if self._lookups:
             node = with_lookups(self._binder, node, scope.relations, self._lookups)
             check_lookups(self._binder, self._lookups, scope.relations)
-        return self._join(node, scope.relations) if self._ttls else node
+        return change_joins(node, scope.relations, self._with_ttls) if self._ttls else node
 
-    def _join(self, node: LogicalNode, relations: Sequence[Relation]) -> LogicalNode:
-        if not isinstance(node, Join) or len(relations) < 2:
-            return node
-        border = relations[0].offset + len(node.left.schema)
-        sides = [r for r in relations if r.offset < border], [r for r in relations if r.offset >= border]
-        left, right = (self._join(i, side) for i, side in zip(node.inputs, sides, strict=True))
-        ttls = tuple(self._ttls.get(side[0].alias) if len(side) == 1 else None for side in sides)
+    def _with_ttls(self, node: Join, left: Sequence[Relation], right: Sequence[Relation]) -> Join:
+        alone = [side[0].alias if len(side) == 1 else None for side in (left, right)]
+        ttls = tuple(None if name is None else self._ttls.get(name) for name in alone)
         if not any(ttls):
-            return replace(node, left=left, right=right)
-        self._used = True
+            return node
+        self._used |= {name for name in alone if name is not None}
         position = None if isinstance(node, TemporalJoin) else node.position
-        position = position or self._binder.position(self._found)
-        return replace(node, left=left, right=right, ttls=ttls, position=position)
+        return replace(node, ttls=ttls, position=position or self._binder.position(self._found))
 
     def on_groups(self, node: LogicalNode, source: LogicalNode) -> LogicalNode:
         """The tree over the rows ``source`` of FROM and WHERE with the hint on its aggregates."""
@@ -132,17 +128,21 @@ class SelectHints:
     def _group(self, node: LogicalNode, source: LogicalNode, ttl: StateTtl) -> LogicalNode:
         if node is source:
             return node
-        node = node.with_inputs([self._group(i, source, ttl) for i in node.inputs])
+        # a sub-query stands on the right of a join, and may read the source again
+        rows, others = (node.inputs[:1], node.inputs[1:]) if isinstance(node, Join) else (node.inputs, ())
+        node = node.with_inputs([*(self._group(i, source, ttl) for i in rows), *others])
         if isinstance(node, Aggregate):
-            self._used = True
+            self._used.add(self._relations[0].alias)
             node = replace(node, ttls=(ttl,), position=node.position or self._binder.position(self._found))
         return node
 
     def check_used(self) -> None:
-        """Raises ValidationError where STATE_TTL is about nothing."""
-        if self._names and not self._used:
+        """Raises ValidationError where STATE_TTL names a table whose rows no state of this SELECT keeps."""
+        unused = next((n for n in self._names if n.name not in self._used), None)
+        if unused is not None:
             raise self._binder.error(
-                self._names[0],
-                "the hint STATE_TTL has no effect: here is neither a join nor a GROUP BY over one table",
+                unused,
+                f"the hint STATE_TTL has no effect on '{unused.name}': "
+                "it is neither a side of a join nor the only table of a GROUP BY",
                 hint="SET 'table.exec.state.ttl' is about the state of all operators",
             )

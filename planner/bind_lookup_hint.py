@@ -11,6 +11,7 @@ from sqlglot import exp
 from streamsql.catalog.lookup import lookup_retry
 from streamsql.errors import StreamSqlError, ValidationError
 
+from .bind_hint_joins import change_joins
 from .logical import Join, LogicalNode
 from .logical_joins import LookupHint, TemporalJoin
 from .scope import Relation
@@ -52,25 +53,23 @@ def with_lookups(
     binder: QueryBinder, node: LogicalNode, relations: Sequence[Relation], calls: Sequence[LookupCall]
 ) -> LogicalNode:
     """The joins of FROM with the hints about them. Raises ValidationError for two about one join."""
-    if not isinstance(node, Join) or len(relations) < 2:
-        return node
-    border = relations[0].offset + len(node.left.schema)
-    sides = [r for r in relations if r.offset < border], [r for r in relations if r.offset >= border]
-    left, right = (with_lookups(binder, i, side, calls) for i, side in zip(node.inputs, sides, strict=True))
-    node = replace(node, left=left, right=right)
-    if isinstance(node, TemporalJoin) and not node.event_time and len(sides[1]) == 1:
-        names = {sides[1][0].alias, node.table, node.table.rsplit(".", 1)[-1]}
-        for call in calls:
-            if call.table in names:
-                if node.lookup is not None:
-                    raise binder.error(
-                        call.place,
-                        f"two hints LOOKUP are about the table '{call.table}'",
-                        hint="say it all in one: LOOKUP('table'='d', 'retry-predicate'='lookup_miss', …)",
-                    )
-                call.used = True
-                node = replace(node, lookup=call.hint)
-    return node
+
+    def changed(join: Join, _: Sequence[Relation], right: Sequence[Relation]) -> Join:
+        if isinstance(join, TemporalJoin) and not join.event_time and len(right) == 1:
+            names = {right[0].alias, join.table, join.table.rsplit(".", 1)[-1]}
+            for call in calls:
+                if call.table in names:
+                    if join.lookup is not None:
+                        raise binder.error(
+                            call.place,
+                            f"two hints LOOKUP are about the table '{call.table}'",
+                            hint="say it all in one: LOOKUP('table'='d', 'retry-predicate'='lookup_miss', …)",
+                        )
+                    call.used = True
+                    join = replace(join, lookup=call.hint)
+        return join
+
+    return change_joins(node, relations, changed)
 
 
 def check_lookups(binder: QueryBinder, calls: Sequence[LookupCall], relations: Sequence[Relation]) -> None:

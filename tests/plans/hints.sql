@@ -24,3 +24,15 @@ SELECT window_start, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE orders /*+ OPTIONS('t
 
 -- title: options of the table that a changelog function reads
 SELECT * FROM TO_CHANGELOG(TABLE changes /*+ OPTIONS('topic'='others') */);
+
+-- title: groups by a sub-query: its own groups are not those of the hint
+SELECT /*+ STATE_TTL('o' = '1d') */ (SELECT COUNT(*) FROM changes AS c WHERE c.id < o.id) AS m, COUNT(*) AS n FROM orders AS o GROUP BY (SELECT COUNT(*) FROM changes AS c WHERE c.id < o.id);
+
+-- title: an outer join with a sub-query in ON, another join, and UNNEST above
+SELECT /*+ STATE_TTL('o' = '1d', 'p' = '2d', 'c' = '3d') */ o.id, p.team, c.score, t.tag FROM orders AS o LEFT JOIN players AS p ON o.player = p.name AND o.id IN (SELECT id FROM changes) JOIN changes AS c ON o.id = c.id CROSS JOIN UNNEST(o.tags) AS t (tag);
+
+-- title: an outer join with a sub-query of both sides in ON: the sides have changed places
+SELECT /*+ STATE_TTL('o' = '1d', 'p' = '2d') */ o.id, p.team FROM orders AS o RIGHT JOIN players AS p ON o.id + p.score IN (SELECT id FROM changes);
+
+-- title: LATERAL
+SELECT /*+ STATE_TTL('p' = '1d', 'l' = '2d') */ p.name, l.top FROM players AS p LEFT JOIN LATERAL (SELECT MAX(c.score) AS top FROM changes AS c WHERE c.team = p.team) AS l ON TRUE;

@@ -30,3 +30,6 @@ SELECT o.id, c.n FROM orders AS o JOIN (SELECT city, COUNT(*) AS n FROM teams GR
 
 -- title: written by key
 INSERT INTO teams SELECT player, MAX(detail.city), CAST(MAX(`time`) AS DATE) FROM orders GROUP BY player;
+
+-- title: the hint LOOKUP below a sub-query in ON
+SELECT /*+ LOOKUP('table'='t', 'retry-predicate'='lookup_miss', 'retry-strategy'='fixed_delay', 'fixed-delay'='10s', 'max-attempts'='3') */ o.id, t.city, p.score FROM orders AS o JOIN teams FOR SYSTEM_TIME AS OF o.pt AS t ON o.player = t.name LEFT JOIN players AS p ON o.player = p.name AND o.id IN (SELECT id FROM changes);
