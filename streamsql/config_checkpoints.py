@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .errors import UnsupportedError
@@ -21,6 +22,19 @@ def _fraction(value: Any) -> None:
 def _growing(value: Any) -> None:
     if value < 1:
         raise ValueError(f"found {value}, expected a number of at least 1")
+
+
+def _not_negative(value: Any) -> None:
+    if value < 0:
+        raise ValueError(f"found {value}, expected at least 0")
+
+
+def _folder(value: Any) -> None:
+    """A path, or a URI that names a place: an empty one would be the working directory, or the root of a store."""
+    if not value.strip() or re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:/{0,2}|(s3|gs|gcs|abfss?):/{3}.*", value):
+        raise ValueError(
+            f"found '{value}', expected a path, or a URI such as file:///data/checkpoints or s3://bucket/checkpoints"
+        )
 
 
 def _one_at_a_time(value: Any) -> None:
@@ -56,12 +70,14 @@ CHECKPOINT_OPTIONS: tuple[ConfigOption, ...] = (
         None,
         "directory or URI (file, s3, gs, hdfs) of checkpoints, a folder per job; "
         "without it they last as long as the process",
+        check=_folder,
     ),
     ConfigOption(
         _CHECKPOINTING + "savepoint-dir",
         "string",
         None,
         "directory or URI where STOP JOB … WITH SAVEPOINT writes",
+        check=_folder,
     ),
     ConfigOption(
         _CHECKPOINTING + "min-pause", "duration", 0, "least time from the end of a checkpoint to the next"
@@ -80,6 +96,7 @@ CHECKPOINT_OPTIONS: tuple[ConfigOption, ...] = (
         0,
         "checkpoints in a row that may fail without the job beginning again; "
         "where output waits for the checkpoint it begins again at once",
+        check=_not_negative,
     ),
     ConfigOption(
         _CHECKPOINTING + "num-retained", "int", 1, "complete checkpoints that are kept", check=_positive
@@ -99,6 +116,7 @@ CHECKPOINT_OPTIONS: tuple[ConfigOption, ...] = (
         "string",
         None,
         "savepoint or checkpoint that the next jobs of the session begin with",
+        check=_folder,
     ),
     ConfigOption(
         "execution.state-recovery.ignore-unclaimed-state",
@@ -188,8 +206,9 @@ REFUSED_CHECKPOINT_OPTIONS: tuple[tuple[str, str], ...] = (
         execution.checkpointing.data-inline-threshold memory 20 kb
         execution.checkpointing.write-buffer-size int 4096
         execution.checkpointing.file-merging.enabled bool false
+        execution.checkpointing.file-merging.* string -
         execution.checkpointing.cleaner.* string -
-        execution.checkpointing.* string -
+        execution.checkpointing.create-subdir bool true
         state.backend.incremental bool true
         state.checkpoint-storage string filesystem
         state.storage.fs.memory-threshold memory 20 kb

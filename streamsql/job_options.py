@@ -10,6 +10,8 @@ from typing import Any
 from streamsql.catalog.table import TableDefinition
 
 from .config import Configuration
+from .errors import ConfigError
+from .options import format_value
 from .planner.convert import PhysicalOptions
 from .planner.emit import EmitStrategy
 from .runtime.boundedness import is_bounded
@@ -95,7 +97,10 @@ def checkpoint_setup(
 
 
 def restart_strategy(config: Configuration) -> RestartStrategy:
-    """``restart-strategy.*``; without a type: exponential-delay for jobs with checkpoints, else none."""
+    """``restart-strategy.*``; without a type: exponential-delay for jobs with checkpoints, else none.
+
+    Raises ConfigError where the first wait would be longer than the longest.
+    """
     kind = config.get("restart-strategy.type")
     if kind is None:
         kind = "none" if config.get("execution.checkpointing.interval") is None else "exponential-delay"
@@ -107,9 +112,16 @@ def restart_strategy(config: Configuration) -> RestartStrategy:
         case "fixeddelay":
             return FixedDelay(of("fixed-delay.attempts"), of("fixed-delay.delay"))
         case "exponentialdelay":
+            first, longest = of("exponential-delay.initial-backoff"), of("exponential-delay.max-backoff")
+            if first > longest:
+                raise ConfigError(
+                    f"'restart-strategy.exponential-delay.initial-backoff' = '{format_value(first, 'duration')}', "
+                    f"expected at most the max-backoff of '{format_value(longest, 'duration')}'",
+                    hint="SET 'restart-strategy.exponential-delay.max-backoff' to at least as much",
+                )
             return ExponentialDelay(
-                of("exponential-delay.initial-backoff"),
-                of("exponential-delay.max-backoff"),
+                first,
+                longest,
                 of("exponential-delay.backoff-multiplier"),
                 of("exponential-delay.reset-backoff-threshold"),
                 of("exponential-delay.jitter-factor"),

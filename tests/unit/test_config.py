@@ -5,6 +5,7 @@ import pytest
 from streamsql.config import OPTIONS, Configuration
 from streamsql.config_options import HONOURED, REFUSED
 from streamsql.errors import ConfigError, StreamSqlError, UnsupportedError
+from streamsql.job_options import restart_strategy
 from streamsql.options import ConfigOption, format_value, parse_value
 
 
@@ -45,6 +46,30 @@ def test_honoured_options_are_typed(key: str, text: str, value: object) -> None:
         ("table.local-time-zone", "America", ConfigError, "'America' is not a time zone"),
         ("parallelism.default", "4", UnsupportedError, "one process"),
         ("execution.checkpointing.unaligned.enabled", "true", UnsupportedError, "one process"),
+        (
+            "execution.checkpointing.intervall",
+            "1 s",
+            ConfigError,
+            "did you mean 'execution.checkpointing.interval'",
+        ),
+        ("execution.checkpointing.create-subdir", "false", UnsupportedError, "one folder per job"),
+        (
+            "execution.checkpointing.file-merging.max-file-size",
+            "1 mb",
+            UnsupportedError,
+            "one folder per job",
+        ),
+        ("execution.checkpointing.dir", "", ConfigError, "found '', expected a path"),
+        ("execution.checkpointing.dir", "s3://", ConfigError, "found 's3://', expected a path"),
+        (
+            "execution.checkpointing.dir",
+            "s3:///chk",
+            ConfigError,
+            "such as file:///data/checkpoints or s3://bucket",
+        ),
+        ("execution.checkpointing.savepoint-dir", " ", ConfigError, "found ' '"),
+        ("execution.state-recovery.path", "file://", ConfigError, "found 'file://'"),
+        ("execution.checkpointing.tolerable-failed-checkpoints", "-1", ConfigError, "expected at least 0"),
         ("execution.runtime-mode", "automatic", UnsupportedError, "STREAMING or BATCH"),
         ("python.files", "x.py", UnsupportedError, "this process"),
         ("table.exec.statettl", "1", ConfigError, "did you mean 'table.exec.state.ttl'"),
@@ -91,3 +116,21 @@ def test_a_copy_is_independent() -> None:
     config.reset()
     assert config.get("table.dml-sync") is False
     assert other.get("table.dml-sync") is True
+
+
+def test_the_first_wait_is_not_longer_than_the_longest() -> None:
+    waits = "restart-strategy.exponential-delay"
+    config = Configuration(
+        {"restart-strategy.type": "exponential-delay", f"{waits}.initial-backoff": "2 min"}
+    )
+    with pytest.raises(ConfigError, match="= '2 min', expected at most the max-backoff of '1 min'"):
+        restart_strategy(config)
+    config.set(f"{waits}.max-backoff", "2 min")
+    assert restart_strategy(config) is not None
+
+
+@pytest.mark.parametrize(
+    "place", ["s3://bucket", "file:///data", "file:/data", "/data", "data", "C:data", "hdfs:///x"]
+)
+def test_places_of_checkpoints(place: str) -> None:
+    assert Configuration({"execution.checkpointing.dir": place}).get("execution.checkpointing.dir") == place
