@@ -19,7 +19,7 @@ def test_the_last_checkpoint_and_what_it_wrote() -> None:
         first = job.metrics()
         assert first.checkpoint_bytes is None or first.checkpoint == 1
         written = []
-        for count in (1, 5000):
+        for count in (1, 500):
             rows.add(*(("+I", k) for k in range(count)))
             clock.advance_time(10_000)
             metrics = job.metrics()
@@ -27,5 +27,5 @@ def test_the_last_checkpoint_and_what_it_wrote() -> None:
             written.append((metrics.checkpoint, metrics.checkpoint_bytes))
         (one, small), (two, large) = written
         assert one is not None and two == one + 1
-        assert 0 < small < 20_000 < large
+        assert 0 < 2 * small < large
         job.stop()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -24,37 +26,65 @@ from tests.project import ROOT
 KILLS = 20
 
 
-def started(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.checkpoint.writer", str(folder), *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+class Writers:
+    """Processes that write into a folder, one at a time."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "tests.checkpoint.writer", str(folder), *options]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, bufsize=1
+        )
+        self.child = 0
+
+    def start(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.child = self.number()
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def number(self) -> int:
+        """The next that it says; fails with its error where it has ended."""
+        text = self.line()
+        if not text.isdigit():
+            self.process.kill()
+            raise AssertionError(self.process.communicate()[1])
+        return int(text)
+
+    def kill(self) -> list[int]:
+        """Returns what it has said before."""
+        os.kill(self.child, signal.SIGKILL)
+        self.child = 0
+        return [int(text) for text in iter(self.line, "dead")]
 
 
-def killed(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.communicate()
+@pytest.fixture
+def writers() -> Iterator[Callable[..., Writers]]:
+    """``writers(folder, "hold")``"""
+    made: list[Writers] = []
 
+    def make(folder: Path, *options: str) -> Writers:
+        made.append(Writers(folder, *options))
+        return made[-1]
 
-def line(process: subprocess.Popen[str]) -> str:
-    """The next that it says; fails with its error where it has ended."""
-    assert process.stdout is not None
-    text = process.stdout.readline()
-    if not text:
-        raise AssertionError(process.communicate()[1])
-    return text.strip()
+    yield make
+    for one in made:
+        if one.child:
+            os.kill(one.child, signal.SIGKILL)
+        one.process.communicate()  # its input ends, and so does it
 
 
 @pytest.mark.timeout(300)
-def test_killed_while_it_writes(tmp_path: Path) -> None:
+def test_killed_while_it_writes(tmp_path: Path, writers: Callable[..., Writers]) -> None:
     """After each of the kills the newest checkpoint is whole, right, and none that was complete is lost."""
-    rng, newest = random.Random(1), 0
+    rng, newest, writer = random.Random(1), 0, writers(tmp_path)
     for _ in range(KILLS):
-        process = started(tmp_path)
-        line(process)
-        said = int(line(process))
-        for _ in range(rng.randrange(3)):
-            said = int(line(process))
+        writer.start()
+        said = [writer.number() for _ in range(rng.randrange(1, 4))][-1]
         time.sleep(rng.random() * 0.03)
-        killed(process)
+        said = max(said, *writer.kill(), 0)
         store = opened(str(tmp_path))
         found = store.candidates()
         assert found[0].number >= said > newest
@@ -63,18 +93,14 @@ def test_killed_while_it_writes(tmp_path: Path) -> None:
         assert newest >= said
 
 
-def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    holder = started(tmp_path, "hold")
-    try:
-        assert line(holder) == "owner"
-        second = opened(str(tmp_path))
-        with pytest.raises(
-            JobError, match=rf"'orders' is already running \(pid {holder.pid}, since"
-        ) as raised:
-            second.take_over()
-        assert raised.value.hint and "pipeline.name" in raised.value.hint
-    finally:
-        killed(holder)
+def test_a_second_process_is_refused(tmp_path: Path, writers: Callable[..., Writers]) -> None:
+    holder = writers(tmp_path, "hold")
+    holder.start()
+    second = opened(str(tmp_path))
+    with pytest.raises(JobError, match=rf"'orders' is already running \(pid {holder.child}, since") as raised:
+        second.take_over()
+    assert raised.value.hint and "pipeline.name" in raised.value.hint
+    holder.kill()
     second.take_over()
     second.close()
 

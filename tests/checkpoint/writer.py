@@ -1,6 +1,7 @@
-"""A process that writes checkpoints until it is killed: ``python -m tests.checkpoint.writer <folder> [hold]``.
+"""Processes that write checkpoints until they are killed: ``python -m tests.checkpoint.writer <folder> [hold]``.
 
-It goes on from what it finds, after checking that it is what that checkpoint must hold.
+Each line of the input starts one, without loading the program anew, and ``dead`` says that it was killed. It goes on
+from what it finds, after checking that it is what that checkpoint must hold. With ``hold`` it writes nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import random
 import sys
 import time
+import traceback
 
 from streamsql.runtime.checkpoint.store import CheckpointStore
 from tests.checkpoint.model import ModelJob, plain
@@ -45,12 +47,12 @@ def opened(folder: str) -> CheckpointStore:
     return CheckpointStore(folder, "orders", run=f"{os.getpid()}", retained=2, now_ms=lambda: 0)
 
 
-def main(folder: str, *options: str) -> None:
-    """Says a line for each checkpoint that is complete."""
+def write(folder: str, option: str = "") -> None:
+    """Says its process id, then a line for each checkpoint that is complete."""
     store, replay = opened(folder), Replay()
     store.take_over()
-    print("owner", flush=True)
-    if "hold" in options:
+    print(os.getpid(), flush=True)
+    if option == "hold":
         time.sleep(3600)
     found = store.candidates()
     if found:
@@ -65,6 +67,22 @@ def main(folder: str, *options: str) -> None:
         store.compact()
         print(number, flush=True)
         number += 1
+
+
+def main(*arguments: str) -> None:
+    """Answers the lines of the input."""
+    ModelJob().whole()  # pyarrow loads pandas with the first table, if it is there
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                write(*arguments)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        os.waitpid(child, 0)
+        print("dead", flush=True)
 
 
 if __name__ == "__main__":
