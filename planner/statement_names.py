@@ -24,7 +24,12 @@ def columns_in(expression: str) -> set[str]:
 
 
 def tables_in(query: exp.Expr) -> Iterator[exp.Table]:
-    """The tables and views that a query names; not its own WITH queries and not table functions."""
+    """The tables and views that a query names; not its own WITH queries and not table functions.
+
+    >>> query = parse_one("WITH t AS (SELECT * FROM t), u AS (SELECT * FROM t, v) SELECT * FROM u")
+    >>> [table.name for table in tables_in(query)]
+    ['t', 'v']
+    """
     for table in query.find_all(exp.Table):
         if isinstance(table.this, exp.Identifier) and not _is_cte(table):
             yield table
@@ -50,13 +55,22 @@ def qualified(query: str, resolve: Callable[[list[str]], tuple[str, str, str]]) 
 def _is_cte(table: exp.Table) -> bool:
     if len(table.parts) > 1:
         return False
+    path: list[exp.Expr] = []
     node: exp.Expr | None = table
     while node is not None:
         with_ = node.args.get("with_")
-        if with_ is not None and any(cte.alias == table.name for cte in with_.expressions):
+        if with_ is not None and table.name in _in_sight(with_, path):
             return True
+        path.append(node)
         node = node.parent
     return False
+
+
+def _in_sight(with_: exp.Expr, path: list[exp.Expr]) -> list[str]:
+    """The WITH queries that a place sees: from one of them, to which ``path`` leads, those before it."""
+    names = [cte.alias for cte in with_.expressions]
+    inside = next((i for i, cte in enumerate(with_.expressions) if any(cte is p for p in path)), len(names))
+    return names[:inside]
 
 
 def _qualifies_columns(table: exp.Table) -> bool:

@@ -59,6 +59,23 @@ def test_what_a_query_uses() -> None:
     assert used.options == (("d", "k", "v"),)
 
 
+@pytest.mark.parametrize(
+    ("sql", "tables"),
+    [
+        ("WITH t AS (SELECT * FROM t) SELECT * FROM t", {"t"}),
+        ("WITH a AS (SELECT * FROM b), b AS (SELECT * FROM a) SELECT * FROM a, b", {"b"}),
+        (
+            "WITH a AS (SELECT * FROM (WITH b AS (SELECT 1) SELECT * FROM b, c)) SELECT * FROM a, b",
+            {"b", "c"},
+        ),
+        ("SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) AS x, a", {"a"}),
+        ("WITH a AS (SELECT 1) SELECT * FROM d.a, (SELECT * FROM a) AS x", {"d.a"}),
+    ],
+)
+def test_with_queries_hide_tables_where_they_are_in_sight(sql: str, tables: set[str]) -> None:
+    assert {".".join(parts) for parts in uses_of_text(sql).tables} == tables
+
+
 def test_values_of_hints_are_hidden_in_a_copy() -> None:
     query = parse_statement("SELECT * FROM t /*+ OPTIONS('a' = 'x', 'b' = 'y') */")
     assert isinstance(query, Query)
