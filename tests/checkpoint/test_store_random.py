@@ -136,18 +136,14 @@ def machine(retained: int, keys: int) -> Generator[Machine]:
         made.store.close()
 
 
-@settings(max_examples=60)
-@given(
-    st.lists(st.sampled_from(ACTIONS), min_size=5, max_size=40),
-    st.integers(1, 3),
-    st.sampled_from([3, 50]),
-    st.integers(0, 1 << 30),
-)
-def test_any_order(actions: list[str], retained: int, keys: int, seed: int) -> None:
+@settings(max_examples=25)
+@given(st.integers(0, 1 << 30))
+def test_any_order(seed: int) -> None:
+    """Long orders: what one action loses shows some actions later."""
     rng = random.Random(seed)
-    with machine(retained, keys) as made:
-        for i, action in enumerate(actions):
-            made.do(action, rng)
+    with machine(retained=rng.randint(1, 3), keys=rng.choice([3, 50])) as made:
+        for i in range(rng.randint(10, 40)):
+            made.do(rng.choice(ACTIONS), rng)
             if i % 4 == 3:
                 made.check()
         made.check()
@@ -197,7 +193,7 @@ def snapshots(draw: Any) -> JobSnapshot:
     )
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(snapshots())
 def test_any_snapshot(snapshot: JobSnapshot) -> None:
     with tempfile.TemporaryDirectory() as folder:
