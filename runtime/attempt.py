@@ -154,7 +154,8 @@ class Attempt:
             self._rate.observe(sum(s.records_in for s in plan.sources))
             if last - self._measured >= METRICS_SPACING_S:
                 self.measure()
-            if all(s.finished for s in plan.sources) or plan.graph.satisfied():
+            ended = all(s.finished for s in plan.sources) and not plan.graph.holds
+            if ended or plan.graph.satisfied():
                 if plan.coordinator is not None:
                     plan.coordinator.last(self._now_ms(), finished=True, look=self._look)
                 return "FINISHED"
@@ -245,7 +246,7 @@ class Attempt:
         for edge in edges:
             edge.watermark = MAX_WATERMARK
         self.plan.engine.set_now(now)
-        self.plan.graph.step(edges, now)
+        self.plan.graph.step(edges, now, last=True)
         for sink in self.plan.sinks:
             sink.flush()
 

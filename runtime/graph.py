@@ -78,9 +78,17 @@ class Graph:
             vertex.operator.open(vertex.context)
 
     def step(
-        self, sources: Sequence[SourceEdge], now_ms: int, check: Callable[[], None] | None = None
+        self,
+        sources: Sequence[SourceEdge],
+        now_ms: int,
+        check: Callable[[], None] | None = None,
+        *,
+        last: bool = False,
     ) -> bool:
-        """Push one micro-batch of each source through every operator. Returns whether any of them had to do."""
+        """Push one micro-batch of each source through every operator. Returns whether any of them had to do.
+
+        ``last``: the job is drained, what waits is not waited for.
+        """
         self._active = False
         outputs: list[ChangelogBatch | None] = []
         for vertex in self.vertices:
@@ -97,36 +105,35 @@ class Graph:
                     inputs.append(outputs[i])
                     marks.append((self.vertices[i].output_watermark, self.vertices[i].idle))
             watermark, idle = _combined(marks[: vertex.operator.timed_inputs])
+            watermark = max(watermark, vertex.watermark)  # never regresses
             levels = tuple(level for level, _ in marks)
-            outputs.append(self._run(vertex, inputs, watermark, now_ms, levels))
+            outputs.append(
+                self._run(vertex, inputs, StepTime(vertex.watermark, watermark, now_ms, levels, last))
+            )
             vertex.idle = idle and not vertex.operator.holds
         return self._active
 
     def _run(
-        self,
-        vertex: Vertex,
-        inputs: list[ChangelogBatch | None],
-        watermark: int,
-        now_ms: int,
-        levels: tuple[int, ...],
+        self, vertex: Vertex, inputs: list[ChangelogBatch | None], time: StepTime
     ) -> ChangelogBatch | None:
-        watermark = max(watermark, vertex.watermark)  # never regresses
+        """One operator's part in a step, if it has any."""
         timer = vertex.operator.next_timer_ms()
-        due = timer is not None and timer <= now_ms
+        due = (timer is not None and timer <= time.now_ms) or (time.last and vertex.operator.holds)
         has_rows = any(b is not None and b.num_rows for b in inputs)
-        moved = watermark != vertex.watermark
+        moved = time.watermark != vertex.watermark
         if vertex.operator.timed_inputs is not None:
-            moved, vertex.levels = moved or levels != vertex.levels, levels
+            moved, vertex.levels = moved or time.inputs != vertex.levels, time.inputs
         if not has_rows and not moved and not due:
             return None
         self._active = True
         started = clock.perf_counter_ns()
         metrics = vertex.context.metrics
         metrics.num_records_in += sum(b.num_rows for b in inputs if b is not None)
-        metrics.num_state_entries_expired += vertex.operator.expire(now_ms)
-        out = vertex.operator.process(inputs, StepTime(vertex.watermark, watermark, now_ms, levels))
-        vertex.watermark = watermark
-        vertex.output_watermark = max(vertex.output_watermark, vertex.operator.output_watermark(watermark))
+        metrics.num_state_entries_expired += vertex.operator.expire(time.now_ms)
+        out = vertex.operator.process(inputs, time)
+        vertex.watermark = time.watermark
+        mark = vertex.operator.output_watermark(time.watermark)
+        vertex.output_watermark = max(vertex.output_watermark, mark)
         if out is not None:
             metrics.num_records_out += out.num_rows
         metrics.busy_ns += clock.perf_counter_ns() - started
@@ -136,6 +143,11 @@ class Graph:
         """The earliest processing-time timer of any operator."""
         timers = [t for v in self.vertices if (t := v.operator.next_timer_ms()) is not None]
         return min(timers, default=None)
+
+    @property
+    def holds(self) -> bool:
+        """Whether rows wait that come out later without further input."""
+        return any(v.operator.holds for v in self.vertices)
 
     def satisfied(self) -> bool:
         """Whether nothing that may still come changes any result: all that reads the sources needs no more."""

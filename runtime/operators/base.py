@@ -32,13 +32,15 @@ S = TypeVar("S", bound=State)
 class StepTime:
     """The clocks of one step in epoch ms: the operator's input watermark before and after, and processing time.
 
-    ``inputs``: the watermark of each input by itself; the highest says that it has ended.
+    ``inputs``: the watermark of each input by itself; the highest says that it has ended. ``last``: the job is drained,
+    no step follows.
     """
 
     watermark_before: int
     watermark: int
     now_ms: int
     inputs: tuple[int, ...] = ()
+    last: bool = False
 
 
 @dataclass
@@ -108,7 +110,7 @@ class Operator(ABC):
 
     @property
     def holds(self) -> bool:
-        """Whether rows wait here that come out later without further input: nobody below may take it for idle."""
+        """Whether rows wait here that come out later without further input: neither idle nor at the end."""
         return False
 
     def expire(self, now_ms: int) -> int:

@@ -1,11 +1,12 @@
 """LookupJoin: each left row with what a table outside holds for its key when the row comes.
 
-In: insertions. Out: insertions, in the order of the left rows; LEFT: with NULLs where nothing matches. A step asks for
-its distinct keys at once, or looks into the table that is held whole.
+In: insertions. Out: insertions, in the order of the left rows, a step's rows with a NULL in their key last; LEFT: with
+NULLs where nothing matches. A step asks for its distinct keys at once, or looks into the table that is held whole.
 
 Rows wait while the table is away, and, with a retry, where it has no row for their key; these are looked up again past
 the cache, and others do not wait for them. A row that waits holds the watermark where that stood when it came, so that
-it is not late afterwards. At the end of the input what still waits is waited for.
+it is not late afterwards. At the end of the input what still waits is waited for, unless the job is drained: then it is
+looked up a last time.
 
 State: the rows that wait. What was found before is a cache, and no state.
 """
@@ -18,19 +19,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from streamsql.catalog.lookup import LookupOptions, LookupRetry
 from streamsql.changelog import ChangelogBatch
 
 from ..accumulators import numpy
 from ..connectors.lookup import LookupTable
-from ..connectors.waiting import AwayError, Waiting
+from ..connectors.waiting import AwayError, StoppedError, Waiting
 from ..connectors.whole_table import WholeTable
 from ..engine import Fragment
 from ..state.buffers import I64, U64, Bools, as_array
 from ..state.run_store import RunStore
-from .base import MAX_WATERMARK, Operator, OperatorContext, StepTime
+from .base import Operator, OperatorContext, StepTime
 from .join_pairs import (
     Changes,
     KeyRule,
@@ -43,10 +43,10 @@ from .join_pairs import (
     taken,
 )
 from .lookup_cache import LookupCache
+from .lookup_waiting import WaitingRows
 
 WAITING_MAX = 262_144
 """Rows that wait for a table that is away; with more the step itself waits, and so do those who send them."""
-_DUE, _TRIES, _HELD = "due", "tries", "held"
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,6 @@ class LookupJoin(Operator):
         self.holder = holder
         self._wait = waiting
         self._away_until: int | None = None
-        self._lowest: tuple[int, int, int] | None = None
 
     def open(self, ctx: OperatorContext) -> None:
         super().open(ctx)
@@ -211,8 +210,8 @@ class LookupJoin(Operator):
         self._residual = None
         if c.residual is not None:
             self._residual = Residual(c.residual, c.left.schema, c.right.schema, ctx)
-        more = [pa.field(n, pa.int64()) for n in (_DUE, _TRIES, _HELD)]
-        self._parked = ctx.state("waiting", RunStore(pa.schema([*c.left.schema, *more])))
+        self._parked = WaitingRows(c.left.schema)
+        ctx.state("waiting", self._parked.state)
 
     def process(self, inputs: Sequence[ChangelogBatch | None], time: StepTime) -> ChangelogBatch | None:
         now = time.now_ms
@@ -227,19 +226,21 @@ class LookupJoin(Operator):
             out.append(padded(alone.rows, self.config.output, left=True))
         elif alone is not None:
             self.ctx.metrics.num_null_key_dropped += alone.num_rows
-        while self._parked.row_count and (time.watermark == MAX_WATERMARK or self._full):
-            if self._wait.stopping() and not self._full:
-                out += self._looked_again(MAX_WATERMARK, last=True)  # a job that is drained waits for nothing
+        if time.last:
+            out += self._looked_again(now, last=True)
+        while self._full:  # nothing more fits: those who send rows wait, too
+            due = self._parked.first_due or now
+            try:
+                self._wait.wait_ms(max(0, due - now))
+            except StoppedError:
                 break
-            due = self._next_due() or now  # nothing else comes, or fits, beside which it could wait
-            self._wait.wait_ms(max(0, due - now))
             now = max(now, due)
             out += self._looked_again(now)
         return ChangelogBatch.concat([ChangelogBatch(rows) for rows in out if rows.num_rows])
 
     @property
     def _full(self) -> bool:
-        return self._away_until is not None and self._parked.row_count > WAITING_MAX
+        return self._away_until is not None and len(self._parked) > WAITING_MAX
 
     def _looked_up(
         self, left: Changes, tries: I64, held: I64, now_ms: int, *, last: bool = False
@@ -248,7 +249,7 @@ class LookupJoin(Operator):
 
         ``tries``: how often each was looked up before.
         """
-        if self._away_until is not None and now_ms < self._away_until:
+        if self._away_until is not None and now_ms < self._away_until and not last:
             self._park(left, np.arange(len(left)), tries, held, self._away_until)
             return []
         try:
@@ -286,58 +287,32 @@ class LookupJoin(Operator):
 
     # -- rows that wait ------------------------------------------------------------------------------------------------
     def _park(self, left: Changes, at: I64, tries: I64, held: I64, due_ms: int) -> None:
-        self._lowest = None
         if len(at):
-            more = [pa.array(np.full(len(at), due_ms, np.int64)), pa.array(tries[at]), pa.array(held[at])]
-            columns = [*taken(left.rows, at).columns, *more]
-            rows = pa.RecordBatch.from_arrays(columns, schema=self._parked.schema)
-            self._parked.append(np.zeros(len(at), np.uint64), rows)
+            self._parked.add(taken(left.rows, at), tries[at], held[at], due_ms)
 
     def _looked_again(self, now_ms: int, *, last: bool = False) -> list[pa.RecordBatch]:
-        """The joined rows of those that were to wait until now, in order of arrival."""
-        due = self._next_due()
-        if due is None or due > now_ms:
+        """The joined rows of those that were to wait until now, in order of arrival; with ``last`` of all that wait."""
+        until = self._parked.last_due if last else now_ms
+        due = self._parked.first_due
+        if due is None or until is None or due > until:
             return []
-        rows = self._parked.probe(np.zeros(1, np.uint64), consolidate=True).rows
-        times, tries = (numpy(rows.column(n), np.int64) for n in (_DUE, _TRIES))
-        self._parked.restore(RunStore(self._parked.schema).snapshot())
-        self._lowest = None
-        later = np.flatnonzero(times > now_ms)
-        if len(later):
-            self._parked.append(np.zeros(len(later), np.uint64), taken(rows, later))
+        rows, tries, held = self._parked.take(until)
         out: list[pa.RecordBatch] = []
-        width = len(self.config.left.schema)
-        for looked in (False, True):
-            ready = taken(rows, np.flatnonzero((times <= now_ms) & ((tries > 0) == looked)))
-            own = pa.RecordBatch.from_arrays(ready.columns[:width], schema=self.config.left.schema)
-            left, _ = self.config.left.changes(ChangelogBatch(own))
+        for again in (False, True):
+            at = np.flatnonzero((tries > 0) == again)
+            left, _ = self.config.left.changes(ChangelogBatch(taken(rows, at)))
             if left is not None:
-                tried, held = (numpy(ready.column(n), np.int64) for n in (_TRIES, _HELD))
-                out += self._looked_up(left, tried, held, now_ms, last=last)
+                out += self._looked_up(left, tries[at], held[at], now_ms, last=last)
         return out
 
-    def _next_due(self) -> int | None:
-        return self._least()[0]
-
-    def _least(self) -> tuple[int | None, int | None]:
-        """Of the rows that wait: when the first is due, and the lowest watermark held. Derived from the state."""
-        count = self._parked.row_count
-        if not count:
-            return None, None
-        if self._lowest is None or self._lowest[0] != count:
-            rows = self._parked.read()
-            due, held = (int(pc.min(rows.column(n)).as_py()) for n in (_DUE, _HELD))
-            self._lowest = count, due, held
-        return self._lowest[1:]
-
     def next_timer_ms(self) -> int | None:
-        times = [super().next_timer_ms(), self.holder.next_ms(), self._next_due()]
+        times = [super().next_timer_ms(), self.holder.next_ms(), self._parked.first_due]
         return min((t for t in times if t is not None), default=None)
 
     @property
     def holds(self) -> bool:
-        return bool(self._parked.row_count)
+        return self._parked.first_due is not None
 
     def output_watermark(self, input_watermark: int) -> int:
-        held = self._least()[1]
+        held = self._parked.held
         return input_watermark if held is None else min(input_watermark, held)

@@ -237,6 +237,11 @@ class RunStore(State):
         self.drop_until(time)
         return _consolidated(RunProbe(found.rows, found.weights, found.seq, np.zeros(len(found), np.int64)))
 
+    @property
+    def horizon(self) -> int | None:
+        """The time up to which rows were freed, and are not taken any more; None before the first."""
+        return self._horizon
+
     def first_time(self) -> int | None:
         """The earliest time of a row, one that a retraction cancels included."""
         horizon = -(2**63) if self._horizon is None else self._horizon

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from random import Random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -14,9 +16,13 @@ from streamsql.runtime.connectors.lookup import LookupTable
 from streamsql.runtime.connectors.waiting import AwayError, Waiting
 from streamsql.runtime.engine import Engine
 from streamsql.runtime.graph import Graph, SourceEdge
-from streamsql.runtime.operators.base import MIN_WATERMARK, Operator, OperatorContext, StepTime
+from streamsql.runtime.operators import lookup_join
+from streamsql.runtime.operators.base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
 from streamsql.runtime.operators.join_pairs import KeyRule
 from streamsql.runtime.operators.lookup_join import ByKey, LookupJoin, LookupJoinConfig
+from streamsql.runtime.operators.lookup_waiting import WaitingRows
+from streamsql.runtime.state.buffers import U64
+from streamsql.runtime.state.run_store import RunStore
 
 ROWS = pa.schema([("c0", pa.int64()), ("c1", pa.int64())])
 OUTPUT = pa.schema([*ROWS, ("c2", pa.int64()), ("c3", pa.int64())])
@@ -61,6 +67,7 @@ class Job:
     def __init__(self, engine: Engine, attempts: int = 3, kind: str = "LEFT") -> None:
         self.table = Table()
         self.now_ms = 0
+        self.stopping = False
         self.mark = MIN_WATERMARK
         self._engine = engine
         self._config = LookupJoinConfig(
@@ -79,7 +86,9 @@ class Job:
         self._build()
 
     def _build(self) -> None:
-        self.join = LookupJoin(self._config, ByKey(self.table), Waiting(lambda: self.now_ms))
+        self.join = LookupJoin(
+            self._config, ByKey(self.table), Waiting(lambda: self.now_ms, lambda: self.stopping)
+        )
         self.graph = Graph()
         self.graph.add("join", self.join, [-1], OperatorContext(self._engine))
         self.graph.add("below", Below(), [0, -2], OperatorContext(self._engine))
@@ -106,7 +115,7 @@ class Job:
 
     def step(
         self, *rows: tuple[int, int], at: int | None = None, mark: int | None = None, idle: bool = False,
-        other: int = MIN_WATERMARK,
+        other: int = MIN_WATERMARK, last: bool = False,
     ) -> list[tuple[Any, ...]]:  # fmt: skip
         """What comes out in a step at ``at`` in which the watermark becomes ``mark``, and ``other`` below."""
         self.now_ms = self.now_ms if at is None else at
@@ -114,7 +123,7 @@ class Job:
         columns = [pa.array([row[i] for row in rows], pa.int64()) for i in range(2)]
         batch = ChangelogBatch(pa.RecordBatch.from_arrays(columns, schema=ROWS)) if rows else None
         self.out = []
-        self.graph.step([SourceEdge(batch, self.mark, idle), SourceEdge(None, other)], self.now_ms)
+        self.graph.step([SourceEdge(batch, self.mark, idle), SourceEdge(None, other)], self.now_ms, last=last)
         return self.out
 
     @property
@@ -144,3 +153,108 @@ def test_rows_that_wait_hold_the_watermark_where_their_source_is_idle(job: Job) 
     assert job.step(at=1000, idle=True, other=60) == [(1, 9, 9, 90)]
     job.step(at=1001, idle=True, other=70)
     assert job.mark_below == 70
+
+
+def test_at_the_end_of_its_input_a_row_still_waits(job: Job) -> None:
+    assert job.step((1, 9), at=0, mark=MAX_WATERMARK, other=MAX_WATERMARK) == []
+    assert job.graph.holds
+    assert job.mark_below == MIN_WATERMARK
+    job.restart()
+    assert job.step(at=999, other=MAX_WATERMARK) == []
+    assert job.graph.holds
+    job.table.held[9] = 90
+    assert job.step(at=1000, other=MAX_WATERMARK) == [(1, 9, 9, 90)]
+    assert not job.graph.holds
+    assert job.mark_below == MAX_WATERMARK
+
+
+@pytest.mark.parametrize("mark", [10, MAX_WATERMARK])
+def test_a_drained_job_looks_a_last_time(job: Job, mark: int) -> None:
+    job.step((1, 9), (2, 8), at=0, mark=mark)
+    job.table.held[9] = 90
+    found = job.step((3, 7), (4, 9), at=1, mark=MAX_WATERMARK, other=MAX_WATERMARK, last=True)
+    assert sorted(found, key=str) == [(1, 9, 9, 90), (2, 8, None, None), (3, 7, None, None), (4, 9, 9, 90)]
+    assert not job.graph.holds
+    assert job.mark_below == MAX_WATERMARK
+    job.restart()  # from the savepoint of the end
+    assert job.step((5, 6), at=2) == []
+    assert job.step(at=1002) == job.step(at=2002) == []
+    assert job.step(at=3002) == [(5, 6, None, None)]
+
+
+def test_a_table_that_is_away_when_a_job_is_drained(job: Job) -> None:
+    job.step((1, 9), at=0)
+    job.table.away = True
+    with pytest.raises(AwayError):
+        job.step(at=1, mark=MAX_WATERMARK, last=True)
+
+
+def test_with_too_many_rows_the_step_waits_until_the_job_is_to_end(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup_join, "WAITING_MAX", 1)
+    job.table.away = True
+    assert job.step((1, 1), at=0) == []
+    job.stopping = True
+    assert job.step((2, 2), (3, 3), at=1) == []
+    job.stopping = job.table.away = False
+    job.table.held = {1: 10, 2: 20, 3: 30}
+    assert job.step(at=1000) == [(1, 1, 1, 10), (2, 2, 2, 20), (3, 3, 3, 30)]
+
+
+def test_a_step_touches_only_the_rows_that_come_or_are_due(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[int] = []
+    append = RunStore.append
+
+    def noting(self: RunStore, hashes: U64, rows: pa.RecordBatch, **more: Any) -> None:
+        touched.append(rows.num_rows)
+        append(self, hashes, rows, **more)
+
+    monkeypatch.setattr(RunStore, "append", noting)
+    job.step((1, 1), at=0)
+    job.step(*((n, n % 7) for n in range(1000)), at=10)
+    touched.clear()
+    monkeypatch.setattr(RunStore, "read", None)
+    monkeypatch.setattr(RunStore, "probe", None)
+    assert job.join.next_timer_ms() == 1000
+    assert job.join.output_watermark(50) == MIN_WATERMARK
+    monkeypatch.undo()
+    monkeypatch.setattr(RunStore, "append", noting)
+    job.step((2, 2), at=1000)  # one comes, one is due
+    assert sum(touched) <= 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_waiting_rows_against_a_list(seed: int) -> None:
+    random = Random(seed)
+    rows, model = WaitingRows(ROWS), list[tuple[int, int, int]]()  # (due, number, held)
+    now = number = 0
+    for _ in range(200):
+        now += random.randrange(-20, 40)
+        if random.random() < 0.6:
+            count = random.randrange(0, 4)
+            held = [random.randrange(100) for _ in range(count)]
+            due = now + random.randrange(1, 60)
+            numbers = [*range(number, number + count)]
+            number += count
+            columns = [pa.array(numbers, pa.int64()), pa.array(numbers, pa.int64())]
+            batch = pa.RecordBatch.from_arrays(columns, schema=ROWS)
+            horizon = rows.state.horizon
+            rows.add(batch, np.zeros(count, np.int64), np.array(held, np.int64), due)
+            due = due if horizon is None else max(due, horizon + 1)
+            model += zip([due] * count, numbers, held, strict=True)
+        else:
+            found, _, marks = rows.take(now)
+            wanted = [row for row in model if row[0] <= now]
+            model = [row for row in model if row[0] > now]
+            assert found.column(0).to_pylist() == [n for _, n, _ in wanted]
+            assert marks.tolist() == [held for _, _, held in wanted]
+        if random.random() < 0.1:
+            restored = WaitingRows(ROWS)
+            restored.state.restore(rows.state.snapshot())
+            rows = restored
+        assert len(rows) == len(model)
+        assert rows.first_due == min((due for due, _, _ in model), default=None)
+        assert rows.last_due == max((due for due, _, _ in model), default=None)
+        assert rows.held == min((held for _, _, held in model), default=None)
+    assert number > 100
