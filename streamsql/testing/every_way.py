@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -130,7 +130,7 @@ def run_every_way(
     Ways: streamed with each of ``steps`` rows per step (None: all at once), streamed in another order of arrival for
     each seed of ``shuffles``, and in batch mode. Every changelog is checked while it is applied. With ``crashes`` also
     as an INSERT whose job takes a checkpoint after every step, dies at each of the named points of one, and goes on
-    from the last that holds.
+    from the last that holds; where it has too few steps for all of them, further jobs die at the others.
 
     ``inputs``: ``{ddl: rows}``, or a list of :class:`Input` or of tuples ``(ddl, rows[, changelog_mode])``; ``setup``:
     statements before (views, SET), or functions of the session. ``order_matters``: the answer may depend on the order
@@ -157,8 +157,8 @@ def run_every_way(
             _same(way, streamed, streamed if wanted is None else wanted, in_batch)
     if crashes and answer is not None:
         way = "an INSERT that dies at every point of a checkpoint"
-        found = _despite_crashes(sql, tables, prepare, way)
-        _same_values(way, found, _plain(answer), in_batch)
+        for found in _despite_crashes(sql, tables, prepare, way):
+            _same_values(way, found, _plain(answer), in_batch)
     assert answer is not None, "nothing was run: steps and shuffles are empty, and batch mode is left out"
     return answer
 
@@ -207,17 +207,27 @@ def _streamed(
         return [Row(v, result.schema.names, RowKind.INSERT) for v in values]
 
 
-def _despite_crashes(sql: str, tables: Sequence[Input], setup: Sequence[Setup], way: str) -> list[Values]:
-    """The final rows of a job that dies; where it begins to depends on the query, so that every point has its turn."""
+def _despite_crashes(
+    sql: str, tables: Sequence[Input], setup: Sequence[Setup], way: str
+) -> Iterator[list[Values]]:
+    """The final rows of jobs that die, until there was a death at every point; of one that cannot die, once.
+
+    A job dies as often as it has steps for: less often where rows are few. Where it begins depends on the query.
+    """
     longest = max((len(t.rows) for t in tables), default=0)
-    schedule = CrashSchedule(first=zlib.crc32(sql.encode()) % len(POINTS))
-    with VirtualClock().environment() as env:
-        _prepare(env, tables, max(1, longest // _CRASHING_STEPS), setup)
-        try:
-            return rows_despite_crashes(env, sql, schedule)
-        except StreamSqlError as e:
-            e.add_note(f"streamed: {way}, after {schedule.crashes}")
-            raise
+    first = zlib.crc32(sql.encode()) % len(POINTS)
+    left = [*POINTS[first:], *POINTS[:first]]
+    while left:
+        schedule = CrashSchedule(points=left)
+        with VirtualClock().environment() as env:
+            _prepare(env, tables, max(1, longest // _CRASHING_STEPS), setup)
+            try:
+                rows = rows_despite_crashes(env, sql, schedule)
+            except StreamSqlError as e:
+                e.add_note(f"streamed: {way}, after {schedule.crashes}")
+                raise
+        yield rows
+        left = left[len(schedule.crashes) :] if schedule.crashes else []
 
 
 def _same(way: str, found: Sequence[Row], expected: Sequence[Row], in_batch: bool) -> None:
