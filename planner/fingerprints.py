@@ -17,7 +17,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from streamsql.catalog.table import TableDefinition
+from streamsql.catalog.table import ObjectPath, TableDefinition
 from streamsql.datatypes import DataType
 from streamsql.schema import Schema
 
@@ -45,8 +45,12 @@ def fingerprints(plan: p.PhysicalPlan) -> dict[int, Fingerprint]:
     """The fingerprint of each node of a plan, by its ``id``."""
     found: dict[int, _Made] = {}
     written: dict[str, int] = {}
+    several = _tables_with_several_options(plan)
     for node in plan.nodes():
-        made = _made(node, [found[id(i)] for i in node.inputs])
+        if isinstance(node, p.TableSourceScan):
+            made = _scan(node, told_apart=node.table.path in several)
+        else:
+            made = _made(node, [found[id(i)] for i in node.inputs])
         if isinstance(node, p.Sink):
             # a second INSERT into the same table is another sink
             number = written[made.value] = written.get(made.value, 0) + 1
@@ -85,8 +89,6 @@ _PASSING = frozenset({
 
 def _made(node: p.PhysicalNode, inputs: Sequence[_Made]) -> _Made:
     match node:
-        case p.TableSourceScan():
-            return _scan(node)
         case p.WatermarkAssigner() | p.Collect():
             value = _digest(type(node).__name__, inputs[0].filtered)
             return replace(inputs[0], node=node, value=value)
@@ -104,8 +106,20 @@ def _table(table: TableDefinition, role: str) -> str:
     return _digest(role, str(table.path), table.connector or "")
 
 
-def _scan(node: p.TableSourceScan) -> _Made:
+def _tables_with_several_options(plan: p.PhysicalPlan) -> set[ObjectPath]:
+    """The tables that are read more than once, with different options in the hint."""
+    options: dict[ObjectPath, set[tuple[tuple[str, str], ...]]] = {}
+    for node in plan.nodes():
+        if isinstance(node, p.TableSourceScan):
+            options.setdefault(node.table.path, set()).add(node.overrides)
+    return {path for path, found in options.items() if len(found) > 1}
+
+
+def _scan(node: p.TableSourceScan, *, told_apart: bool) -> _Made:
+    """``told_apart``: by the options of the hint, which otherwise may change from one job to the next."""
     table = _table(node.table, "scan")
+    if told_apart and node.overrides:
+        table = _digest("with options", table, repr(sorted(node.overrides)))
     columns = _scanned(table, node.schema, dict(node.metadata))
     return _Made(node, table, _digest("rows", table, node.options.source_mode.value), columns)
 

@@ -184,6 +184,31 @@ def test_a_python_function_is_its_name_and_where_it_is_written() -> None:
     assert value(kept) != value(Other.kept)
 
 
+def _counted(topic: str) -> str:
+    hint = f" /*+ OPTIONS('topic'='{topic}') */" if topic else ""
+    return f"SELECT COUNT(*) FROM orders{hint}"
+
+
+def test_options_of_the_only_reading_of_a_table_may_change() -> None:
+    assert operators(_counted("a")) == operators(_counted("b")) == operators(_counted(""))
+
+
+def test_readings_of_a_table_with_different_options_are_told_apart() -> None:
+    both = _by_name(f"{_counted('a')} UNION ALL {_counted('b')}")
+    turned = _by_name(f"{_counted('b')} UNION ALL {_counted('a')}")
+    for name in ("TableSourceScan", "GroupAggregate"):
+        one, two = both[name]
+        assert one.value != two.value
+        assert [f.value for f in turned[name]] == [two.value, one.value]
+
+
+def test_a_reading_without_options_is_the_same_beside_one_with_options() -> None:
+    assert (
+        operators(_counted(""))["GroupAggregate"]
+        < operators(f"{_counted('a')}; {_counted('')}")["GroupAggregate"]
+    )
+
+
 @pytest.mark.parametrize("file", test_plans.FILES, ids=[f.stem for f in test_plans.FILES])
 def test_every_plan_has_fingerprints(file: Path) -> None:
     with TableEnvironment() as env:
