@@ -12,7 +12,7 @@ from streamsql.schema import Field, Schema
 
 from .. import logical as l
 from .. import physical as p
-from ..expressions import TRUE, Call, Expr, InputRef, conjuncts, is_deterministic, remap, shift
+from ..expressions import TRUE, Call, Expr, InputRef, conjuncts, is_deterministic, remap, shift, walk
 from ..functions import conjunction
 from ..join_conditions import JoinCondition, KeyPair, call, key_pair, only_if, side_of, split_condition
 from ..join_kinds import interval_bounds
@@ -83,9 +83,10 @@ def _regular(node: l.Join, c: Converter, condition: JoinCondition, *, timed: boo
 def _check_deterministic(condition: JoinCondition, updating: bool) -> None:
     bad = next((e for e in condition.rest if not is_deterministic(e)), None)
     if bad is not None and updating:
+        hidden = any(isinstance(e, InputRef) and e.name.startswith("$") for e in walk(bad))
+        what = "what is compared here" if hidden else f"the join condition {bad.text()}"
         raise UnsupportedError(
-            f"the join condition {bad.text()} gives another answer each time, so what it let through cannot be "
-            "taken back",
+            f"{what} gives another answer each time, so what it let through cannot be taken back",
             hint="filter by it after the join, or compute it once in a column below",
         )
 
