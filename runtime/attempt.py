@@ -244,7 +244,7 @@ class Attempt:
         now = self._now_ms()
         edges = self._taken(now)
         for edge in edges:
-            edge.watermark = MAX_WATERMARK
+            edge.watermark, edge.idle = MAX_WATERMARK, False
         self.plan.engine.set_now(now)
         self.plan.graph.step(edges, now, last=True)
         for sink in self.plan.sinks:

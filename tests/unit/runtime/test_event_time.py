@@ -191,15 +191,19 @@ def test_processing_time_windows_fire_without_input(
         assert shown(result) == list(lines)
 
 
-def test_stop_with_drain_fires_the_open_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("idle", [False, True])
+def test_stop_with_drain_fires_the_open_windows(monkeypatch: pytest.MonkeyPatch, idle: bool) -> None:
     source = Scripted(2)
     sink = "CREATE VIEW counts AS " + COUNTS.format(table="t")
-    with scripted_session(monkeypatch, {"t": source}) as (env, _):
+    with scripted_session(monkeypatch, {"t": source}, setup=IDLE) as (env, clock):
         env.execute_sql(sink)
         result = env.execute_sql("SELECT * FROM counts")
         assert result.job is not None
         source.give(p0="+I a 1 1000\n+I a 1 12000", p1="+I b 1 2000")
         assert shown(result) == []
+        if idle:
+            clock.advance(6000)
+            assert shown(result) == []
         env.execute_sql(f"STOP JOB '{result.job.id}' WITH DRAIN")
         assert result.job.status == "FINISHED"
         rows = sorted(" ".join([row.kind.short, *map(show, row)]) for row in result.collect())
