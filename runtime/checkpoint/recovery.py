@@ -73,9 +73,15 @@ class Recovery:
         return None if found is None else found.prepared
 
     def settled(self) -> None:
-        """The sinks have committed what the checkpoint prepared."""
+        """The sinks have committed what the checkpoint prepared. Raises ConnectorError where that cannot be noted."""
         if self.store is not None and self.found is not None and not self.found.complete:
-            self.store.complete(self.found.number)
+            try:
+                self.store.complete(self.found.number)
+            except OSError as e:
+                raise ConnectorError(
+                    f"checkpoint {self.found.number} cannot be marked complete: {e}",
+                    hint="make room or mend the directory of 'execution.checkpointing.dir'",
+                ) from None
 
     def close(self) -> None:
         """Free everything; for an attempt that was not built."""

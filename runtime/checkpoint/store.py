@@ -17,6 +17,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from .ownership import Ownership
 from .packs import DamagedPackError, PackReader, PackWriter
 from .segments import Segments
 from .snapshot import JobSnapshot
+
+log = logging.getLogger("streamsql.checkpoint")
 
 SHARED = "shared"
 _RUN_LENGTH = 6
@@ -49,9 +52,13 @@ _LIVE_SHARE_MIN = 0.5
 
 @dataclass
 class _Known:
-    """A checkpoint folder of this job, as far as the store needs it. ``checksum``: None for one that is unreadable."""
+    """A checkpoint folder of this job, as far as the store needs it. ``checksum``: None for one that is unreadable.
+
+    ``job_id``: another one than ours where a job of this name began afresh.
+    """
 
     packs: frozenset[str] = frozenset()
+    job_id: str = ""
     checksum: str | None = None
     complete: bool = False
 
@@ -132,7 +139,12 @@ class CheckpointStore:
             try:
                 one = read_checkpoint(self._reader, number)
                 manifest = one.manifest
-                self._known[number] = _Known(frozenset(manifest.packs), manifest.checksum, one.complete)
+                self._known[number] = _Known(
+                    frozenset(manifest.packs),
+                    str(manifest.content["job_id"]),
+                    manifest.checksum,
+                    one.complete,
+                )
             except (FileNotFoundError, DamagedManifestError):
                 self._known[number] = _Known()
             except OSError:
@@ -253,7 +265,8 @@ class CheckpointStore:
                 not self.location.local
             ):  # where writing the pack may have taken long, and no lock keeps others out
                 self._owner.check()
-            self._known[number] = _Known(frozenset(part.pack for parts in chains.values() for part in parts))
+            packs = frozenset(part.pack for parts in chains.values() for part in parts)
+            self._known[number] = _Known(packs, snapshot.job_id)
             try:
                 self.location.put(f"{folder_of(number)}/{MANIFEST}", data)
             except BaseException:
@@ -312,12 +325,21 @@ class CheckpointStore:
             mark = {"number": number, "run": self._run, "checksum": known.checksum}
             self.location.put(f"{folder_of(number)}/{MARKER}", json.dumps(mark).encode())
             known.complete = True
-            with contextlib.suppress(OSError):  # what could not be removed is tried again after the next one
+            try:
                 self._clean(number)
+            except OSError as e:
+                log.warning("what checkpoints no longer need is removed after the next one: %s", e)
 
     def _clean(self, newest: int) -> None:
-        """Removes older checkpoints beyond those retained, unreadable ones, and packs that nobody needs."""
-        complete = sorted((n for n, k in self._known.items() if k.complete and n <= newest), reverse=True)
+        """Removes older checkpoints beyond those retained, unreadable ones, and packs that nobody needs.
+
+        A job that began afresh takes the place of the one before: going back to that would repeat its output.
+        """
+        job_id = self._known[newest].job_id
+        complete = sorted(
+            (n for n, k in self._known.items() if k.complete and k.job_id == job_id and n <= newest),
+            reverse=True,
+        )
         keep = {*complete[: self._retained], newest}
         for number in sorted(self._known):
             if number not in keep and (number < newest or self._known[number].checksum is None):

@@ -161,6 +161,26 @@ def test_a_savepoint_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: p
     assert raised.value.hint == "see 'execution.state-recovery.path'"
 
 
+def test_a_disk_that_is_full_when_the_job_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no defect of the program, and the next attempt finds what this one has found."""
+
+    def full(self: LocalLocation, path: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    one_checkpoint(tmp_path)
+    (tmp_path / "j/chk-1/_complete").unlink()
+    resumed = began(tmp_path, resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalLocation, "create", full)
+        with pytest.raises(ConnectorError, match=r"checkpoint 1 cannot be marked complete: .*No space left"):
+            resumed.settled()
+    resumed.close()
+    again = began(tmp_path, attempt=2)
+    again.settled()
+    assert again.found is not None and (tmp_path / "j/chk-1/_complete").exists()
+    again.close()
+
+
 def places(folder: Path) -> list[Callable[[Faults], Location]]:
     return [
         lambda faults: RemoteLocation(faulty_fs(faults), str(folder / "remote"), "x://y"),

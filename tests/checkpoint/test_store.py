@@ -297,6 +297,20 @@ def test_what_compaction_has_written_stays(opened: Open) -> None:
     assert plain(store.candidates()[0].snapshot()) == plain(job.whole())
 
 
+def test_a_job_that_begins_afresh_takes_the_place_of_the_one_before(opened: Open) -> None:
+    """Its checkpoints are not to go back to, however many are retained: their output would be repeated."""
+    store, job = opened(retained=2), ModelJob()
+    for _ in range(3):
+        write(store, job)
+    store, later = opened("run-b", retained=2), ModelJob("run-b")
+    later.number = store.next_number() - 1
+    for kept in ([4], [5, 4], [6, 5]):
+        store.write(replace(later.cut(changes=not store.wants_full), job_id="another"))
+        assert 3 in [f.number for f in store.candidates()] or later.number > 4
+        store.complete(later.number)
+        assert [f.number for f in store.candidates()] == kept
+
+
 def test_an_unreadable_checkpoint_of_a_higher_number_goes(opened: Open, tmp_path: Path) -> None:
     (tmp_path / "orders/chk-9").mkdir(parents=True)
     (tmp_path / "orders/chk-9/_metadata").write_text("{")
