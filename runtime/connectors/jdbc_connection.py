@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+import threading
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
@@ -31,6 +33,9 @@ RETRY_STEP_MS = 1000
 
 CONNECT_TIMEOUT_S = 10
 """A server that does not answer for so long is away; ``connectTimeout`` in the URL says otherwise."""
+
+WATCH_S = 0.25
+"""How often a database that is watched looks whether its job is to end."""
 
 _AWAY = ("08", "53", "57P", "40001", "40P01", "25006", "55P03")
 """SQLSTATEs of a server that may do better in a moment."""
@@ -63,7 +68,10 @@ GROUP BY i.indexrelid, i.indnkeyatts HAVING count(*) = i.indnkeyatts
 
 
 class Database:
-    """See the module's text. Belongs to one thread, but for :meth:`status` and :meth:`cancel`."""
+    """See the module's text. Belongs to one thread, but for :meth:`status` and :meth:`cancel`.
+
+    What it does in a job's own thread is *watched*, so that a query that hangs does not keep the job from ending.
+    """
 
     def __init__(self, options: TableOptions, retries: int, option: str, waiting: Waiting) -> None:
         """``option`` names the option ``retries`` comes from. Raises ConfigError where the driver is not installed."""
@@ -81,6 +89,10 @@ class Database:
         self._status: str | None = None
         self._failures = 0
         self._since_ms = 0
+        self._using = threading.Lock()
+        self._cancelled = False
+        self._begun_s: float | None = None
+        self._ended = threading.Event()
         self.place = f"table {self.table} of {self._url.place}"
 
     def run(self, action: Callable[[Any], T]) -> T:
@@ -96,15 +108,50 @@ class Database:
 
     def attempt(self, action: Callable[[Any], T]) -> T:
         """``action`` with the connection, once. Raises AwayError where it is to be called again after a while."""
+        self._cancelled, self._begun_s = False, time.monotonic()
         try:
             result = action(self._connected())
         except (self._dbapi.Error, OSError, pa.ArrowException) as e:  # while rows stream, Arrow's
-            self.close()
+            self.drop()
+            if self._cancelled:
+                what = f"{self.owner}: a query of {self._url.place} was cancelled, because the job is to end"
+                raise AwayError(what, RETRY_STEP_MS) from None
             if not _is_away(e):
                 raise self._answer(e) from None
             raise self._away(tidy(str(e))) from None
-        self._failures, self._status = 0, None
+        finally:
+            self._begun_s = None
+        self.progress()
         return result
+
+    def progress(self) -> None:
+        """The database is there: failures are counted anew."""
+        self._failures, self._status = 0, None
+
+    def cancel(self) -> None:
+        """End the query under way: its action raises AwayError. Any thread."""
+        with self._using:
+            if self._connection is not None:
+                self._cancelled = True
+                try:
+                    self._connection.adbc_cancel()
+                except Exception as e:  # the other end may be gone
+                    log.debug("cancelling a query of %s: %s", self._url.place, e)
+
+    def watch(self, limit_s: float) -> None:
+        """From now on cancel an action that goes on for ``limit_s`` while the job is to end; until :meth:`close`."""
+        threading.Thread(target=self._watched, args=[limit_s], name="jdbc-watch", daemon=True).start()
+
+    def _watched(self, limit_s: float) -> None:
+        since: float | None = None
+        while not self._ended.wait(WATCH_S):
+            begun = self._begun_s
+            if begun is None or not self._waiting.stopping():
+                since = None
+                continue
+            since = time.monotonic() if since is None else max(since, begun)
+            if time.monotonic() - since >= limit_s:
+                self.cancel()
 
     def _away(self, reason: str) -> ConnectorError:
         if not self._failures:
@@ -166,13 +213,20 @@ class Database:
         """What is wrong while it is retried; any thread."""
         return self._status
 
+    def drop(self) -> None:
+        """Close the connection, which rolls back; the next action makes another."""
+        with self._using:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                try:
+                    connection.close()
+                except Exception as e:  # the other end may be gone
+                    log.debug("closing %s: %s", self._url.place, e)
+
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.close()
-            except Exception as e:  # the other end may be gone
-                log.debug("closing %s: %s", self._url.place, e)
+        """The end; idempotent."""
+        self._ended.set()
+        self.drop()
 
 
 def _uri(url: PostgresUrl, user: str | None, password: str | None) -> str:

@@ -19,6 +19,10 @@ KEYS_MAX = 20_000
 """Keys a query asks for at most: a larger step asks several times, so that no query grows without limit."""
 
 
+STOP_S = 2.0
+"""How long a query may still take once the job is to end."""
+
+
 class JdbcLookup(LookupTable):
     """See the module's text."""
 
@@ -30,6 +34,7 @@ class JdbcLookup(LookupTable):
         self._keys = [self._types[k] for k in context.keys]
 
     def start(self) -> None:
+        self._database.watch(STOP_S)
         columns, place = self._database.columns(), self._database.place
         items = [
             f"{read_sql(column_of(columns, name, place), t, place)} AS c{i}"

@@ -7,6 +7,7 @@ end was not heard of is written again: with a key nothing changes by that, witho
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,11 +22,15 @@ from ..state.consolidate import group_ids
 from .base import Sink, SinkContext
 from .jdbc_connection import Database, column_of
 from .jdbc_types import quoted, stage_type, write_sql
-from .waiting import AwayError, Waiting
+from .waiting import AwayError, StoppedError, Waiting
 
 _BUFFER_ROWS_MAX = 262_144
 """Changes kept before they are written, whatever the options say: bounds memory."""
 _STAGE = "streamsql_stage"
+CLOSE_S = 10.0
+"""How long a job that is to end waits for a database that is away, to write what is left."""
+STOP_S = 30.0
+"""How long a transaction may still take once the job is to end."""
 
 
 class JdbcSink(Sink):
@@ -40,7 +45,8 @@ class JdbcSink(Sink):
         if most == 0 and self._interval_ms == 0:
             most = 1
         self._rows_max = min(most or _BUFFER_ROWS_MAX, _BUFFER_ROWS_MAX)
-        waiting = Waiting(context.now_ms)
+        self._close_until_s: float | None = None
+        waiting = Waiting(context.now_ms, self._ending)
         self._database = Database(context.options, options["sink.max-retries"], "sink.max-retries", waiting)
         self._buffer: list[ChangelogBatch] = []
         self._buffered = 0
@@ -48,8 +54,14 @@ class JdbcSink(Sink):
         self._retry_ms = 0
         self._retry_s = 0.0
 
+    def _ending(self) -> bool:
+        """Whether waiting is given up: the job is to end, and what is left had its time."""
+        until = self._close_until_s
+        return self._context.stopping() and (until is None or time.monotonic() >= until)
+
     def start(self) -> None:
         database = self._database
+        database.watch(STOP_S)
         found = database.columns()
         fields = list(self._context.schema)
         columns = [column_of(found, f.name, database.place) for f in fields]
@@ -110,7 +122,8 @@ class JdbcSink(Sink):
         if not self._buffered or not (old or self._buffered >= self._rows_max):
             return
         if self._buffered >= _BUFFER_ROWS_MAX:
-            self._write_out(self._database.run)  # no more fits: the job waits
+            with contextlib.suppress(StoppedError):  # it is kept, and written at the end
+                self._write_out(self._database.run)  # no more fits: the job waits
         elif self._context.now_ms() >= self._retry_ms:
             self._try()
 
@@ -130,9 +143,17 @@ class JdbcSink(Sink):
             self._retry_s = time.monotonic() + e.wait_ms / 1000
 
     def close(self, *, finished: bool) -> None:
+        self._close_until_s = time.monotonic() + CLOSE_S
         try:
             if finished:
                 self._write_out(self._database.run)
+        except StoppedError:
+            status = self._database.status()
+            raise ConnectorError(
+                f"{self._buffered} changes of {self._database.place} were not written before the end of the job"
+                + (f": {status}" if status else ": the database did not answer in time"),
+                hint="stop the job when the database answers; with checkpoints it goes on from the last one",
+            ) from None
         finally:
             self._buffer, self._buffered = [], 0
             self._database.close()
@@ -163,7 +184,7 @@ class JdbcSink(Sink):
                     cursor.execute("COMMIT")
                 except BaseException:
                     cursor.close()
-                    self._database.close()  # which rolls back
+                    self._database.drop()  # which rolls back
                     raise
 
         run(transaction)

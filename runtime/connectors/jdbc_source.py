@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from streamsql.changelog import ChangelogBatch
 from streamsql.datatypes import DataType, Root
+from streamsql.errors import DataError
 from streamsql.schema import Schema
 
 from .base import Source, SourceBatch, SourceContext
@@ -61,7 +62,7 @@ class JdbcSource(Source):
         self._context = context
         self._options = context.options.options
         self._closed = threading.Event()
-        waiting = Waiting(context.now_ms, self._closed.is_set)
+        waiting = Waiting(context.now_ms, self._ending)
         self._database = Database(
             context.options, self._options["lookup.max-retries"], "lookup.max-retries", waiting
         )
@@ -85,6 +86,10 @@ class JdbcSource(Source):
         if self._options["scan.partition.column"] is not None:
             self._where_column = column_of(columns, self._options["scan.partition.column"], place)
         self._thread.start()
+
+    def _ending(self) -> bool:
+        """Whether waiting is given up. The reader goes on until it is closed: a job that is to end may yet go on."""
+        return self._closed.is_set() or (self._thread.ident is None and self._context.stopping())
 
     # -- the reader's thread -----------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -114,6 +119,7 @@ class JdbcSource(Source):
                         if self._closed.is_set():
                             return
                         position = self._after(piece, piece.rows.num_rows)
+                        self._database.progress()
 
         self._database.run(attempt)
 
@@ -141,6 +147,13 @@ class JdbcSource(Source):
         width = len(self._types)
         names = [f"k{i}" for i in range(len(self._key_names))]
         keys = pa.RecordBatch.from_arrays(batch.columns[width:], names=names) if names else None
+        for (name, _), key in zip(self._key, batch.columns[width:], strict=True):
+            if key.null_count:
+                raise DataError(
+                    f"column '{name}' of {self._database.place} is NULL in a row, "
+                    "and the table is declared with it in its PRIMARY KEY",
+                    hint="declare the key that the rows have, or none",
+                )
         table = pa.Table.from_arrays(batch.columns[:width], names=[n for n, _ in self._types])
         if width:
             rows = from_database(table, self._types, self._database.place)
@@ -208,7 +221,7 @@ class JdbcSource(Source):
         return self._database.status()
 
     def close(self) -> None:
-        end_reader(self._thread, self._closed, self._lock)
+        end_reader(self._thread, self._closed, self._lock, self._database.cancel)
         self._database.close()
 
 

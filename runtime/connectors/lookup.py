@@ -39,5 +39,8 @@ class LookupTable(RowlessSource):
     def rows(self, keys: Sequence[pa.Array]) -> pa.RecordBatch:
         """All rows that have one of the keys: distinct ones without NULLs, a column an array.
 
+        May give rows with other keys too, where the table outside takes keys for equal that are not (blanks at the end
+        of a ``char(n)``); who asks compares them again.
+
         Raises AwayError where it is to be asked again later, ConnectorError for what waiting does not mend.
         """
