@@ -33,6 +33,8 @@ _PUBLIC_KEY = re.compile(
     r"fields\..*|.*(url|uri|endpoint|location|file|path|type|format|source)", re.IGNORECASE
 )
 _SECRET_VALUE = re.compile(r"//[^/@\s]*:[^/@\s]+@|[?&;](password|secret[._-]?key)=", re.IGNORECASE)
+_GIVEN_AGAIN = ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir")
+"""Options that a job can do without, or that are known to who takes it up."""
 _LOG_TARGET = "error-handling.log.target"
 
 
@@ -44,11 +46,17 @@ def definition(inserts: Sequence[Insert], catalog: CatalogManager, config: Confi
     used = _Used(catalog)
     for insert in inserts:
         used.insert(insert)
-    reasons = [*used.reasons, *(f"function {f.name} lives in the program that made it" for f in used.local())]
+    options = config.as_dict()
+    hidden = {key: HIDDEN for key, value in options.items() if is_secret(key, value)}
+    reasons = [
+        *used.reasons,
+        *(f"function {f.name} lives in the program that made it" for f in used.local()),
+        *(f"option '{key}' is a secret" for key in hidden if key not in _GIVEN_AGAIN),
+    ]
     return {
         "version": VERSION,
         "statements": [*_names(catalog), *map(_create_function, used.functions.values()), *used.created],
-        "options": {k: HIDDEN if is_secret(k, v) else v for k, v in config.as_dict().items()},
+        "options": {**options, **hidden},
         "sql": _as_one([_without_secret_hints(insert) for insert in inserts]),
         "catalog": catalog.current_catalog,
         "database": catalog.current_database,

@@ -153,6 +153,16 @@ def test_secrets_are_not_stored(env: TableEnvironment, option: str) -> None:
     assert defined(env, "INSERT INTO copied SELECT n FROM plain")["resumable"]
 
 
+def test_secrets_in_session_options(env: TableEnvironment) -> None:
+    env.config.set("execution.checkpointing.dir", "s3://me:HUSH@bucket")
+    made = defined(env, COPY)
+    assert made["resumable"] and made["options"]["execution.checkpointing.dir"] == HIDDEN
+    env.config.set("execution.state-recovery.path", "s3://me:HUSH@bucket/savepoint-1")
+    made = defined(env, COPY)
+    assert made["why"] == "option 'execution.state-recovery.path' is a secret"
+    assert "HUSH" not in json.dumps(made)
+
+
 def test_options_that_are_set_already_win(folder: Folder) -> None:
     job = started(folder.prepared())
     job.suspend()
