@@ -23,7 +23,7 @@ from .tables import Input
 
 EXAMPLES = int(os.environ.get("STREAMSQL_FUZZ_EXAMPLES", "0"))
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(0 if EXAMPLES else 600)]
 
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
