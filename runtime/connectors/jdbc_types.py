@@ -206,7 +206,7 @@ def compared_sql(column: DbColumn, t: DataType) -> str:
     digits = t.scale if t.root is Root.DECIMAL else t.precision
     timed = t.root in (Root.TIME, Root.TIMESTAMP, Root.TIMESTAMP_LTZ)
     if timed or (t.root is Root.DECIMAL and column.base == "numeric"):
-        finer = column.scale is None or digits is None or column.scale > digits
+        finer = column.scale is None or column.scale > digits
         return f"{name}::{_read_as(t)}" if finer else name
     return f"{name}::int8" if column.base == "oid" and not t.is_string else name
 
