@@ -5,7 +5,8 @@ durable, what is written after the cut goes into the other one, so steps go on. 
 number (``kafka_decision``), which makes Kafka's commit the only one: there is nothing to make up afterwards.
 
 A run that opens takes over both transactional ids, always in the same order, and begins with the first. Whoever took
-the first one last is the only one that can commit, so two runs that start at the same time never both do.
+the first one last is the only one that can commit, so two runs that start at the same time never both do. It takes the
+second one again once it has committed with the first: the other run may have come in between, and cannot any more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +36,7 @@ REQUEST_TIMEOUT_MS = 30_000
 CLOSE_S = 5.0
 """How long ``close`` takes for aborting what is open; else the next run does it, or the broker after a while."""
 TAKEOVER_S = 3.0
-"""How long after a transaction ran out a second run may take to show that it was behind it."""
+"""How long a second run that is behind the end of a transaction may take to show itself."""
 LANES = 2
 
 _FENCED = (
@@ -92,7 +93,7 @@ class KafkaTransaction(Transaction, Outlet):
         self._asked: float | None = None
         self._closed = False
         self._opened = False
-        self._unknown = False
+        self._anew = False
         self._current = 0
         self._prepared: tuple[int, _Lane] | None = None
         self._lanes: list[_Lane] = []  # the clients are made by ``open``
@@ -117,25 +118,34 @@ class KafkaTransaction(Transaction, Outlet):
         return self._place.as_json()
 
     def open(self, recorded: Mapping[str, Any] | None) -> tuple[int, str] | None:
-        self._lanes = [_Lane(self._create_producer(self._place.prefix, i)) for i in range(LANES)]
         place = self._place if recorded is None else Place.of(recorded)
-        if place.prefix != self._place.prefix:
-            self._fence_former_ids(place.prefix)
-        for lane in self._lanes:
-            self._until_answered("opening", lane.producer.init_transactions)
+        if (
+            place.prefix != self._place.prefix
+        ):  # a run of the time when the job had that one must not write either
+            self._fence(place.prefix, range(LANES))
+        self._lanes = [self._taken(0)]
+        self._fence(self._place.prefix, range(1, LANES))
         found = self._read(place)
         number, run = (None, "") if found is None else (found.checkpoint, found.run)
         # Nothing committed yet is one thing; to have forgotten it another, which must not look the same next time.
-        self._unknown = number is None and recorded is not None
-        claimed = 0 if number is None and not self._unknown else number
+        forgotten = number is None and recorded is not None
+        self._anew = forgotten or (recorded is None and bool(number))
+        claimed = 0 if number is None and not forgotten else number
         self._decide(self._lanes[0], Decision(claimed, run, self._me))
+        self._lanes += [self._taken(i) for i in range(1, LANES)]
         self._opened = True
         return None if number is None else (number, run)
 
-    def _fence_former_ids(self, prefix: str) -> None:
-        """The job had another prefix when the checkpoint was taken: a run of that time must not write either."""
-        for i in range(LANES):
-            producer = self._create_producer(prefix, i)
+    def _taken(self, number: int) -> _Lane:
+        """A lane that is ours: who had its transactional id before is fenced."""
+        lane = _Lane(self._create_producer(self._place.prefix, number))
+        self._until_answered("opening", lane.producer.init_transactions)
+        return lane
+
+    def _fence(self, prefix: str, numbers: Iterable[int]) -> None:
+        """End what earlier runs have open under these ids, so that it is not committed any more."""
+        for number in numbers:
+            producer = self._create_producer(prefix, number)
             self._until_answered("opening", producer.init_transactions)
 
     def _reader(self, prefix: str) -> DecisionReader:
@@ -217,9 +227,11 @@ class KafkaTransaction(Transaction, Outlet):
             lane = self._lanes[self._current]
             if lane.begun is not None:
                 return lane
-            if self._unknown:  # the job goes on in spite of that: from here the decision is known again
+            if (
+                self._anew
+            ):  # the decision is forgotten, or an earlier job's, and the job goes on in spite of that
                 self._decide(lane, Decision(0, "", self._me))
-                self._unknown = False
+                self._anew = False
             self._begin(lane)
             return lane
 
@@ -232,6 +244,15 @@ class KafkaTransaction(Transaction, Outlet):
         except KafkaException as e:
             raise self.failed("writing", error_of(e)) from None
         super().poll(wait_s)
+
+    def flush(self, wait_s: float) -> None:
+        try:
+            super().flush(wait_s)
+        except (
+            SystemError
+        ):  # the client's, where it reports a delivery after it has raised what ends the producer
+            self.raise_failure()
+            raise
 
     def raise_failure(self) -> None:
         if self._failure is None and self.health.failure is not None:
@@ -320,11 +341,18 @@ class KafkaTransaction(Transaction, Outlet):
             )
         if error.code() not in _FENCED:
             return ConnectorError(f"{self._owner}: {what} failed: {reason(error)}")
-        if not self._expired() or self._taken_over():
+        expired = self._expired()
+        if self._taken_over() if expired else not self._keeps_first():
             return FencedError(
                 f"{self._owner}: another run with 'sink.transactional-id-prefix' = '{self._place.prefix}' "
                 "has taken over; nothing of this one was committed since",
                 hint="run a job once, and give each job a prefix of its own",
+            )
+        if not expired:
+            return ConnectorError(
+                f"{self._owner}: another run with 'sink.transactional-id-prefix' = '{self._place.prefix}' began at the "
+                "same time and gave up, but has ended a transaction of this one",
+                hint="run a job once; this one goes on from its last checkpoint where it may begin again",
             )
         return ConnectorError(
             f"{self._owner}: the broker ended a transaction that was open for more than {self._timeout_ms} ms",
@@ -346,6 +374,35 @@ class KafkaTransaction(Transaction, Outlet):
             time.sleep(0.2)
         LOG.warning("%s: a transaction ran out, and nobody has taken over", self._owner)
         return False
+
+    def _keeps_first(self) -> bool:
+        """Whether the first transactional id, which decides, is still ours: the broker takes part of a transaction.
+
+        What cannot be asked is taken for a no. For a run that has failed: nothing is committed here.
+        """
+        lane, reader = self._lanes[0], self._reader(self._place.prefix)
+        if not lane.busy.acquire(blocking=False):  # it is the one that failed, or is asked right now
+            return False
+        deadline = time.monotonic() + TAKEOVER_S
+        try:
+            while time.monotonic() < deadline and not self._closed:
+                try:
+                    found = reader.read(self._place, ANSWER_S)
+                    if found is None or found.owner != self._me:
+                        return False
+                    if lane.begun is None:
+                        lane.producer.begin_transaction()
+                        lane.begun = (time.monotonic(), time.time())
+                    offsets = [found.offset(self._place)]
+                    lane.producer.send_offsets_to_transaction(offsets, reader.group, ANSWER_S)
+                except KafkaException as e:
+                    if error_of(e).fatal() or not _passes(error_of(e)):
+                        return False
+                else:
+                    return True
+            return False
+        finally:
+            lane.busy.release()
 
 
 def _passes(error: KafkaError) -> bool:

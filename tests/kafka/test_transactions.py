@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from confluent_kafka import Producer
 
 from streamsql.changelog import ChangelogBatch
 from streamsql.errors import ConfigError, ConnectorError, FencedError
+from streamsql.runtime.connectors.kafka_decision import Decision
+from streamsql.runtime.connectors.kafka_transactions import KafkaTransaction, _Lane
 from tests.conftest import TopicFactory, unique_name
 from tests.kafka.client import Cluster
 from tests.kafka.tables import exactly_once, sink_of, transaction_for
@@ -222,8 +225,97 @@ class TestTwoRuns:
         older.close()
         newer.close()
 
+    def test_of_two_that_open_together_one_goes_on(
+        self, kafka: Cluster, topic: TopicFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The other one takes the second transactional id last, and can then not decide."""
+        name, prefix = topic(), unique_name("p")
+        table = exactly_once(kafka.bootstrap, name, prefix)
+        winner = transaction_for(table)
+        assert isinstance(winner, KafkaTransaction)
+        decide = winner._decide
+
+        def late(lane: _Lane, decision: Decision) -> None:
+            take_second_id(kafka, prefix)
+            decide(lane, decision)
+
+        monkeypatch.setattr(winner, "_decide", late)
+        winner.open(None)
+        sink = sink_of(table, transaction=winner)
+        for checkpoint in range(1, 4):
+            sink.write(rows(checkpoint))
+            assert sink.settle(30)
+            winner.prepare(checkpoint)
+            winner.commit(checkpoint, "r")
+        winner.close()
+        assert ids(kafka, name) == [1, 2, 3]
+
+    def test_one_that_lost_and_fences_the_other_still(self, kafka: Cluster, topic: TopicFactory) -> None:
+        """The one that goes on begins again: it is no error that a further attempt would meet."""
+        name, prefix = topic(), unique_name("p")
+        table = exactly_once(kafka.bootstrap, name, prefix)
+        first = transaction_for(table)
+        first.open(None)
+        take_second_id(kafka, prefix)
+        sink = sink_of(table, transaction=first)
+        sink.write(rows(1))
+        assert sink.settle(30)
+        first.prepare(1)
+        first.commit(1, "r")
+        with pytest.raises(ConnectorError, match="began at the same time and gave up") as e:
+            sink.write(rows(2))
+            sink.settle(30)
+        assert not isinstance(e.value, FencedError)
+        first.close()
+        again = transaction_for(table)
+        assert again.open(first.record()) == (1, "r")
+        again.close()
+        assert ids(kafka, name) == [1]
+
+    def test_the_older_one_hears_of_it_in_a_long_flush(self, kafka: Cluster, topic: TopicFactory) -> None:
+        name, prefix = topic(), unique_name("p")
+        table = exactly_once(kafka.bootstrap, name, prefix)
+        older, newer = transaction_for(table), transaction_for(table)
+        assert isinstance(older, KafkaTransaction)
+        older.open(None)
+        older.producer.produce(name, value=b"1")
+        older.flush(5)
+        newer.open(None)
+        older.producer.produce(name, value=b"2")
+        with pytest.raises(FencedError):
+            older.flush(5)
+            older.raise_failure()
+        older.close()
+        newer.close()
+
+
+def take_second_id(kafka: Cluster, prefix: str) -> None:
+    """As a run does that begins and comes no further."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": f"{prefix}-1"})
+    producer.init_transactions(30)
+
 
 class TestDecision:
+    def test_a_job_that_begins_afresh(self, kafka: Cluster, topic: TopicFactory) -> None:
+        """An earlier job's decision stands until it writes; then nothing is committed of it."""
+        table = exactly_once(kafka.bootstrap, topic(), unique_name("p"))
+        earlier = transaction_for(table)
+        earlier.open(None)
+        earlier.prepare(17)
+        earlier.commit(17, "old")
+        earlier.close()
+        for _ in range(2):
+            refused = transaction_for(table)
+            assert refused.open(None) == (17, "old")
+            refused.close()
+        afresh = transaction_for(table)
+        assert afresh.open(None) == (17, "old")
+        afresh.prepare(1)
+        afresh.close()
+        resumed = transaction_for(table)
+        assert resumed.open(afresh.record()) == (0, "")
+        resumed.close()
+
     def test_the_topics_of_a_job_change(self, kafka: Cluster, topic: TopicFactory) -> None:
         """The checkpoint says where its decision is; the next ones are decided with the new topic."""
         a, b, prefix = topic("a"), topic("b"), unique_name("p")
