@@ -70,6 +70,8 @@ def _counters(context: OperatorContext) -> dict[str, int]:
         "numNullKeyDropped": m.num_null_key_dropped,
         "numNullValueDropped": m.num_null_value_dropped,
         "numStateEntriesExpired": m.num_state_entries_expired,
+        "hitCount": m.num_cache_hits,
+        "missCount": m.num_cache_misses,
         "stateRows": max((s.row_count for s in context.states.values()), default=0),
         "stateBytes": sum(s.nbytes for s in context.states.values()),
         "busyTimeMs": m.busy_ns // 1_000_000,

@@ -39,6 +39,7 @@ class LookupTable(RowlessSource):
     def rows(self, keys: Sequence[pa.Array]) -> pa.RecordBatch:
         """All rows that have one of the keys: distinct ones without NULLs, a column an array.
 
+        Others may be among them, where the table takes more for equal (a CHAR(n) with blanks at its end).
         May give rows with other keys too, where the table outside takes keys for equal that are not (blanks at the end
         of a ``char(n)``); who asks compares them again.
 

@@ -48,7 +48,8 @@ class OperatorMetrics:
     """Counters with Flink's names.
 
     ``num_null_key_dropped``: rows of a join whose key is NULL and that thus come to nothing.
-    ``num_null_value_dropped``: rows left out of a sink because a column is NOT NULL.
+    ``num_null_value_dropped``: rows left out of a sink because a column is NOT NULL. ``num_cache_hits`` and
+    ``num_cache_misses``: keys that a lookup found in its cache, and others.
     """
 
     num_records_in: int = 0
@@ -58,6 +59,8 @@ class OperatorMetrics:
     num_null_key_dropped: int = 0
     num_null_value_dropped: int = 0
     num_state_entries_expired: int = 0
+    num_cache_hits: int = 0
+    num_cache_misses: int = 0
     busy_ns: int = 0
 
 

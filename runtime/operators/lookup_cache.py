@@ -6,7 +6,6 @@ It is no state: a job that starts again begins with an empty one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +18,6 @@ from ..state.run_store import RunStore
 
 MAX_ROWS = 1_000_000
 """Rows kept where ``lookup.partial-cache.max-rows`` does not say it: a cache is bounded."""
-
-
-@dataclass
-class CacheMetrics:
-    """``size``: rows held, a key without a row counting as one."""
-
-    hits: int = 0
-    misses: int = 0
-    size: int = 0
 
 
 class LookupCache:
@@ -44,7 +34,8 @@ class LookupCache:
         self._turn: I64 = np.zeros(0, np.int64)
         self._count: I64 = np.zeros(0, np.int64)
         self._turns = 0
-        self.metrics = CacheMetrics()
+        self.size = 0
+        """Rows held, a key without a row counting as one."""
 
     def find(self, hashes: U64, keys: Sequence[pa.Array], now_ms: int) -> tuple[pa.RecordBatch, Bools]:
         """The rows of the keys that are held, and which of the keys are. Keys are distinct."""
@@ -56,8 +47,6 @@ class LookupCache:
             self._forget(slots[old])
             held &= ~old
         self._use(slots[held], now_ms)
-        self.metrics.hits += int(held.sum())
-        self.metrics.misses += int((~held).sum())
         at = pa.array(np.flatnonzero(held))
         found = self._rows.probe(hashes[held], [k.take(at) for k in keys], consolidate=True)
         return found.rows.take(pa.array(np.repeat(np.arange(len(found.weights)), found.weights))), held
@@ -86,10 +75,10 @@ class LookupCache:
         self._turn, self._count = grown(self._turn, size), grown(self._count, size)
         self._written[slots] = now_ms
         self._count[slots] = np.maximum(counts[kept], 1)
-        self.metrics.size += int(self._count[slots].sum())
+        self.size += int(self._count[slots].sum())
         self._rows.append(row_hashes, rows)
         self._use(slots, now_ms)
-        if self.metrics.size > self._rows_max:
+        if self.size > self._rows_max:
             self._make_room(now_ms)
 
     def _use(self, slots: I64, now_ms: int) -> None:
@@ -111,7 +100,7 @@ class LookupCache:
         old = self._expired(slots, now_ms)
         self._forget(slots[old])
         slots = slots[~old]
-        over = self.metrics.size - self._rows_max
+        over = self.size - self._rows_max
         if over > 0:
             slots = slots[np.argsort(self._turn[slots], kind="stable")]
             freed = np.cumsum(self._count[slots])
@@ -123,5 +112,5 @@ class LookupCache:
         hashes = self._index.hashes(slots)
         found = self._rows.probe(hashes, self._index.keys(slots), consolidate=True)
         self._rows.append(hashes[found.probe_index], found.rows, -found.weights)
-        self.metrics.size -= int(self._count[slots].sum())
+        self.size -= int(self._count[slots].sum())
         self._index.remove(slots)

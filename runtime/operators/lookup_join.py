@@ -30,7 +30,7 @@ from ..connectors.whole_table import WholeTable
 from ..engine import Fragment
 from ..state.buffers import I64, U64, Bools, as_array
 from ..state.run_store import RunStore
-from .base import Operator, OperatorContext, StepTime
+from .base import Operator, OperatorContext, OperatorMetrics, StepTime
 from .join_pairs import (
     Changes,
     KeyRule,
@@ -71,7 +71,7 @@ class Holder(ABC):
     """Finds the table's rows for the keys of a step."""
 
     @abstractmethod
-    def open(self, config: LookupJoinConfig, calc: Fragment) -> None: ...
+    def open(self, config: LookupJoinConfig, calc: Fragment, metrics: OperatorMetrics) -> None: ...
 
     @abstractmethod
     def store(self, left: Changes, now_ms: int, *, again: bool) -> RunStore:
@@ -89,7 +89,7 @@ class Whole(Holder):
         self._table = table
         self._reading = 0
 
-    def open(self, config: LookupJoinConfig, calc: Fragment) -> None:
+    def open(self, config: LookupJoinConfig, calc: Fragment, metrics: OperatorMetrics) -> None:
         self._config, self._calc = config, calc
         self._store = RunStore(config.right.schema, config.right.columns)
 
@@ -123,8 +123,8 @@ class ByKey(Holder):
         self._table = table
         self.cache: LookupCache | None = None
 
-    def open(self, config: LookupJoinConfig, calc: Fragment) -> None:
-        self._config, self._calc = config, calc
+    def open(self, config: LookupJoinConfig, calc: Fragment, metrics: OperatorMetrics) -> None:
+        self._config, self._calc, self._metrics = config, calc, metrics
         self._columns = [config.right.columns[k] for k in config.asked]
         if config.options.cache == "PARTIAL":
             self.cache = LookupCache(config.right.schema, self._columns, config.options)
@@ -139,6 +139,8 @@ class ByKey(Holder):
             rows, held = self.cache.find(hashes, distinct, now_ms)
             found.append(rows)
             missing = np.flatnonzero(~held)
+            self._metrics.num_cache_hits += len(held) - len(missing)
+            self._metrics.num_cache_misses += len(missing)
             hashes, distinct = hashes[missing], [k.take(pa.array(missing)) for k in distinct]
         if len(hashes):
             rows = self._asked(distinct)
@@ -206,7 +208,8 @@ class LookupJoin(Operator):
         super().open(ctx)
         c = self.config
         made = pa.schema([*c.right.schema, pa.field("w", pa.int64())])
-        self.holder.open(c, ctx.engine.fragment(c.calc, {"input": c.scan}, made, c.what))
+        calc = ctx.engine.fragment(c.calc, {"input": c.scan}, made, c.what)
+        self.holder.open(c, calc, ctx.metrics)
         self._residual = None
         if c.residual is not None:
             self._residual = Residual(c.residual, c.left.schema, c.right.schema, ctx)

@@ -16,6 +16,7 @@ from streamsql.runtime.connectors.lookup import LookupTable
 from streamsql.runtime.connectors.waiting import AwayError, Waiting
 from streamsql.runtime.engine import Engine
 from streamsql.runtime.graph import Graph, SourceEdge
+from streamsql.runtime.metrics import read_metrics
 from streamsql.runtime.operators import lookup_join
 from streamsql.runtime.operators.base import MAX_WATERMARK, MIN_WATERMARK, Operator, OperatorContext, StepTime
 from streamsql.runtime.operators.join_pairs import KeyRule
@@ -64,14 +65,14 @@ class Below(Operator):
 class Job:
     """Rows ``(n, key)`` of a source, joined by ``key``; below, a second source beside the joined rows."""
 
-    def __init__(self, engine: Engine, attempts: int = 3, kind: str = "LEFT") -> None:
+    def __init__(self, engine: Engine, cache: str = "NONE") -> None:
         self.table = Table()
         self.now_ms = 0
         self.stopping = False
         self.mark = MIN_WATERMARK
         self._engine = engine
         self._config = LookupJoinConfig(
-            kind=kind,
+            kind="LEFT",
             left=KeyRule(ROWS, (1,), (False,)),
             right=KeyRule(ROWS, (0,), (False,)),
             output=OUTPUT,
@@ -79,8 +80,8 @@ class Job:
             calc="SELECT c0, c1, w FROM {input}",
             scan=pa.schema([*ROWS, ("w", pa.int64())]),
             asked=(0,),
-            options=LookupOptions("NONE"),
-            retry=LookupRetry(DELAY_MS, attempts),
+            options=LookupOptions(cache),
+            retry=LookupRetry(DELAY_MS, 3),
             what="test",
         )
         self._build()
@@ -258,3 +259,13 @@ def test_waiting_rows_against_a_list(seed: int) -> None:
         assert rows.last_due == max((due for due, _, _ in model), default=None)
         assert rows.held == min((held for _, _, held in model), default=None)
     assert number > 100
+
+
+def test_the_cache_is_counted(engine: Engine) -> None:
+    job = Job(engine, "PARTIAL")
+    job.table.held = {1: 10}
+    job.step((1, 1), (2, 1), (3, 2), at=0)
+    job.step((4, 1), (5, 2), (6, 3), at=1)
+    assert job.table.asked == [[1, 2], [3]]
+    counters = read_metrics(job.graph, [], steps=2).operators["join"]
+    assert (counters["hitCount"], counters["missCount"]) == (2, 3)
