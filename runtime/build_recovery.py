@@ -51,6 +51,7 @@ def begin(
         expected=job.last_checkpoint,
         directory=directory,
         now_ms=job.now_ms,
+        copy=job.copy,
     )
     if recovery.own and recovery.saved is not None:
         job.id, job.last_checkpoint = recovery.saved.job_id, recovery.saved.number

@@ -51,6 +51,8 @@ class Job:
     ) -> None:
         """``build`` runs on the job's own thread, once an attempt, so that DuckDB objects live and die there."""
         self.id = uuid.uuid4().hex
+        self.copy = uuid.uuid4().hex
+        """Tells it from others that go on from its checkpoints, who have the same id."""
         self.name = name
         self.status = "RUNNING"
         self.error: StreamSqlError | None = None
@@ -61,6 +63,8 @@ class Job:
         self.statement = ""
         self.attempt = 0
         """Counts from 1."""
+        self.restarts_at_ms = 0
+        """While it is RESTARTING: when the next attempt begins."""
         self.last_checkpoint: int | None = None
         """The last that earlier attempts completed, or the one that was resumed."""
         self.notes: list[str] = []
@@ -343,9 +347,9 @@ class Job:
         if delay is None or self._signals.stopping:
             return False
         log.info("job %s failed and begins again in %d ms: %s", self.name, delay, error.message)
+        self.restarts_at_ms = now + delay
         self.status = "RESTARTING"
-        end = now + delay
-        while not self._signals.stopping and (left := end - self.now_ms()) > 0:
+        while not self._signals.stopping and (left := self.restarts_at_ms - self.now_ms()) > 0:
             for request in self._signals.take():
                 request()
             self._signals.sleep(min(left, 500) / 1000)

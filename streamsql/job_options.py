@@ -16,7 +16,7 @@ from .planner.convert import PhysicalOptions
 from .planner.emit import EmitStrategy
 from .runtime.boundedness import is_bounded
 from .runtime.build import BuildOptions
-from .runtime.checkpoint.coordinator import CheckpointOptions
+from .runtime.checkpoint.options import CheckpointOptions
 from .runtime.checkpoint.recovery import CheckpointSetup
 from .runtime.engine import Engine
 from .runtime.restart import ExponentialDelay, FailureRate, FixedDelay, NoRestart, RestartStrategy
@@ -83,6 +83,7 @@ def checkpoint_setup(
         tolerable_failures=of("tolerable-failed-checkpoints"),
         definition=definition,
         delete_at_end=of("externalized-checkpoint-retention") != "RETAIN_ON_CANCELLATION",
+        compression=of("snapshot-compression"),
     )
     return CheckpointSetup(
         options=options,
@@ -92,7 +93,6 @@ def checkpoint_setup(
         ignore_unclaimed=bool(config.get("execution.state-recovery.ignore-unclaimed-state")),
         exactly_once=of("mode") == "EXACTLY_ONCE",
         retained=of("num-retained"),
-        compression=of("snapshot-compression"),
     )
 
 

@@ -28,8 +28,8 @@ from streamsql.errors import ConnectorError, StateError, StreamSqlError
 from ..connectors.base import Prepared, Transaction
 from ..operators.sink import Sink
 from .cut import changed_state, whole_state
+from .options import CheckpointOptions
 from .patience import LAST_S, Deadline, Progress
-from .points import Reach, passes
 from .savepoints import write_savepoint
 from .snapshot import JobSnapshot, OperatorSnapshot, SinkSnapshot
 
@@ -49,24 +49,6 @@ AGAIN_MS = 200
 """How long after that; acknowledgements come soon, or not for a while."""
 RETRY_S = 1.0
 """How long the writer waits before it tries again to write what could not be written."""
-
-
-@dataclass(frozen=True)
-class CheckpointOptions:
-    """``execution.checkpointing.*`` of one job, in ms. ``interval_ms`` None: only savepoints and the last one.
-
-    ``definition``: what the job is, kept with every checkpoint. ``delete_at_end``: of a job that ends without failing
-    no checkpoint stays. ``waits``: the job waits for each checkpoint, which makes what it does repeatable.
-    """
-
-    interval_ms: int | None = None
-    min_pause_ms: int = 0
-    timeout_ms: int = 600_000
-    tolerable_failures: int = 0
-    definition: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    delete_at_end: bool = False
-    waits: bool = False
-    reach: Reach = passes
 
 
 @dataclass
@@ -237,15 +219,20 @@ class Coordinator:
     def _take_last(
         self, now_ms: int, deadline: Deadline, *, finished: bool, savepoint: str | None
     ) -> str | None:
-        while not self._settled(0.2):
+        while True:
+            while not self._settled(0.2):
+                self._raise_error()
+                if deadline.over():
+                    raise self._late("sinks were not acknowledged")
+            answer: Future[str] | None = Future() if savepoint is not None else None
+            self._wait_for(
+                self._begin(now_ms, finished=finished, directory=savepoint, answer=answer), deadline
+            )
             self._raise_error()
-            if deadline.over():
-                raise self._late("sinks were not acknowledged")
-        answer: Future[str] | None = Future() if savepoint is not None else None
-        task = self._begin(now_ms, finished=finished, directory=savepoint, answer=answer)
-        self._wait_for(task, deadline)
-        self._raise_error()
-        return answer.result(0) if answer is not None else None
+            if answer is not None or not self._lost:
+                return None if answer is None else answer.result(0)
+            if deadline.over():  # a failure is tolerated for the sake of the next one: here there is none
+                raise self._late(self._trouble or "it could not be written")
 
     def _wait_for(self, task: _Task | None, deadline: Deadline) -> None:
         while task is not None and not task.done.wait(0.2):
@@ -296,7 +283,9 @@ class Coordinator:
         number, self._next = self._next, self._next + 1
         reach = self._options.reach
         reach("before-prepare")
-        sinks = tuple(SinkSnapshot(v.fingerprint, v.name, sink.prepare(number)) for v, sink in self._sinks)
+        sinks = tuple(
+            SinkSnapshot(v.fingerprint, v.description, sink.prepare(number)) for v, sink in self._sinks
+        )
         for error_log in self._logs:
             error_log.prepare(number)
         if self._transaction is not None:
@@ -401,11 +390,10 @@ class Coordinator:
                 source.source.commit(saved.positions)
         return path
 
-    @staticmethod
-    def _savepoint(task: _Task, directory: str, whole: JobSnapshot) -> str | None:
+    def _savepoint(self, task: _Task, directory: str, whole: JobSnapshot) -> str | None:
         """Write it once: who asked is told that it failed, and the job goes on."""
         try:
-            return write_savepoint(directory, whole)
+            return write_savepoint(directory, whole, compression=self._options.compression)
         except (OSError, StreamSqlError) as e:
             assert task.answer is not None
             task.answer.set_exception(_as_state_error(e))

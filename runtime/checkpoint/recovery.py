@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from streamsql.errors import ConfigError, ConnectorError, StateError
 
 from ..connectors.base import Prepared, Transaction
-from .coordinator import CheckpointOptions
 from .found import Found
 from .location import open_location
+from .options import CheckpointOptions
 from .savepoints import load_savepoint
 from .snapshot import JobSnapshot, SinkSnapshot, SourceSnapshot
 from .store import CheckpointStore
@@ -38,7 +38,6 @@ class CheckpointSetup:
     ignore_unclaimed: bool = False
     exactly_once: bool = True
     retained: int = 1
-    compression: bool = False
 
     @property
     def enabled(self) -> bool:
@@ -126,7 +125,7 @@ def recover(
                 directory,
                 job_name,
                 retained=setup.retained,
-                compression=setup.compression,
+                compression=setup.options.compression,
                 run=result.run,
                 copy=copy,
                 now_ms=now_ms,

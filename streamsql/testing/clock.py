@@ -106,12 +106,14 @@ class VirtualClock:
             settle(env)
 
     def _next_timer(self) -> int | None:
-        """The next timer of any job that lies ahead."""
+        """The next timer of any job, or its next attempt, that lies ahead."""
         jobs = [j for env in self._sessions for j in env.jobs() if j.is_alive()]
         timers: list[int] = []
         for job in jobs:
             with contextlib.suppress(JobError):
                 timers += job.between_steps(_timers)
+            if job.status == "RESTARTING":
+                timers.append(job.restarts_at_ms)
         return min((t for t in timers if t > self._now), default=None)
 
 
@@ -148,12 +150,12 @@ def _look(jobs: Sequence[Job]) -> bool:
 
 
 def _is_quiet(job: Job) -> bool:
-    """Whether the job has nothing to do; asking makes it take a step."""
+    """Whether the job has nothing to do, or waits for its next attempt; asking makes it take a step."""
     try:
         return job.between_steps(lambda plan: _nothing_left(plan, job.now_ms()))
     except JobError:
         if job.status == "RESTARTING":
-            return False
+            return job.now_ms() < job.restarts_at_ms
         if job.is_alive():
             raise
         return True  # it has ended

@@ -14,8 +14,8 @@ import pytest
 
 from streamsql.errors import ConfigError, ConnectorError, FencedError, JobError
 from streamsql.runtime.checkpoint import recovery as recovery_module
-from streamsql.runtime.checkpoint.coordinator import CheckpointOptions
 from streamsql.runtime.checkpoint.location import LocalLocation, Location, RemoteLocation
+from streamsql.runtime.checkpoint.options import CheckpointOptions
 from streamsql.runtime.checkpoint.recovery import CheckpointSetup, Recovery, recover
 from streamsql.runtime.checkpoint.store import CheckpointStore
 from tests.checkpoint.faulty import Faults, FaultyHandler, faulty_fs

@@ -90,6 +90,21 @@ def test_files_that_vanish_under_the_job_are_written_again(hole: Session) -> Non
     assert again.metrics().total("stateRows") == 2
 
 
+def test_a_last_checkpoint_that_fails_is_taken_again(hole: Session) -> None:
+    hole.env.config.set("execution.checkpointing.interval", "1 h")
+    hole.feed(("a", 1))
+    job = hole.start(COUNT)
+    eventually(lambda: job.metrics().checkpoint is not None)
+    read(job, 1)
+    hole.feed(("b", 1))
+    read(job, 2)
+    for pack in (hole.folder / "checkpoints").glob("*/shared/*.pack"):
+        pack.unlink()
+    job.stop()
+    assert job.status == "CANCELED"
+    assert resumed(hole).metrics().total("stateRows") == 2
+
+
 def write_lines(path: Path, *lines: str) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines))
@@ -235,7 +250,7 @@ def test_a_second_one_with_which_the_job_is_to_end_is_refused(
 ) -> None:
     under_way, go_on = threading.Event(), threading.Event()
 
-    def slow(directory: str, snapshot: Any) -> str:
+    def slow(directory: str, snapshot: Any, *, compression: bool) -> str:
         under_way.set()
         assert go_on.wait(30)
         return directory
@@ -256,7 +271,7 @@ def test_a_second_one_with_which_the_job_is_to_end_is_refused(
 def test_a_stop_outlives_a_savepoint_that_fails(hole: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     under_way, go_on = threading.Event(), threading.Event()
 
-    def slow(directory: str, snapshot: Any) -> str:
+    def slow(directory: str, snapshot: Any, *, compression: bool) -> str:
         under_way.set()
         assert go_on.wait(30)
         raise OSError(28, "No space left on device")
@@ -292,7 +307,7 @@ def test_without_checkpoints_it_is_no_place_to_begin_again_from(
     )
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(directory: str, snapshot: Any) -> str:
+    def slow(directory: str, snapshot: Any, *, compression: bool) -> str:
         begun.set()
         assert go_on.wait(30)
         return write_savepoint(directory, snapshot)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from streamsql.errors import JobError, ValidationError
+from streamsql.runtime.checkpoint.recovery import CheckpointSetup
 from streamsql.session import TableEnvironment
 from streamsql.testing import VirtualClock, assert_changelog, sink_table, source_table
+from streamsql.testing import clock as module
+from streamsql.testing.crashes import CrashError
 
 DDL = "CREATE TABLE {} (k STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)"
 COUNTS = """
@@ -153,6 +157,39 @@ def test_a_job_that_fails_raises_where_the_row_is_added(env: TableEnvironment) -
         t.add(("+I", "x"))
     t.add(("+I", "2"))  # nobody reads it any more
     assert sink.rows() == [(1,)]
+
+
+def test_a_job_that_fails_begins_again_when_time_has_come(
+    env: TableEnvironment, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_S_MAX", 10.0)
+    left = [CrashError("the store is away"), CrashError("it still is")]
+
+    def fail(point: str) -> None:
+        if point == "before-write" and left:
+            raise left.pop()
+
+    def failing(setup: CheckpointSetup) -> CheckpointSetup:
+        return replace(setup, options=replace(setup.options, reach=fail))
+
+    env.checkpoints = failing
+    env.execute_sql("SET 'execution.checkpointing.interval' = '1 s'")
+    env.execute_sql("SET 'restart-strategy.type' = 'fixed-delay'")
+    env.execute_sql("SET 'restart-strategy.fixed-delay.attempts' = '2'")
+    env.execute_sql("SET 'restart-strategy.fixed-delay.delay' = '10 s'")
+    t = source_table(env, "CREATE TABLE t (k STRING)", bounded=False)
+    sink = sink_table(env, "CREATE TABLE s (k STRING)")
+    job = env.execute_sql("INSERT INTO s SELECT k FROM t").job
+    assert job is not None
+    t.add(("+I", "a"))
+    assert (job.status, job.attempt, sink.changelog()) == ("RESTARTING", 1, [])
+    clock.advance_time(9_999)
+    assert (job.status, job.attempt) == ("RESTARTING", 1)
+    clock.advance_time(1)
+    assert (job.status, job.attempt) == ("RESTARTING", 2)
+    clock.advance_time(3_600_000)
+    assert (job.status, job.attempt) == ("RUNNING", 3)
+    assert_changelog(sink, "+I a")
 
 
 def test_what_is_no_time(clock: VirtualClock, env: TableEnvironment) -> None:
