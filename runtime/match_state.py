@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class PartialMatches(State):
         self.matcher = matcher
         self.schema = schema
         self._computed = computed
+        self.restored_values: Callable[[pa.RecordBatch], list[Row]] = lambda rows: self.computed([rows])
+        """The computed columns of rows that come from a cut, a tuple a row."""
         self._tracked = False
         self._reset()
 
@@ -181,7 +183,8 @@ class PartialMatches(State):
             self._nbytes = self._batches[0].nbytes
             self._written = [numbers] if self._tracked else []
         self._held = held.num_rows
-        values = dict(zip(numbers.tolist(), self.computed(self._batches), strict=True))
+        known = [row for batch in self._batches for row in self.restored_values(batch)]
+        values = dict(zip(numbers.tolist(), known, strict=True))
         self.matcher.starts.clear()
         for partition in tables[PARTITIONS].sort_by(SLOT).to_pylist():
             self.matcher.starts[partition[SLOT]] = self._starts_of(partition, values)

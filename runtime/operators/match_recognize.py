@@ -101,6 +101,7 @@ class MatchRecognize(Operator):
         self._matcher = Matcher(c.rules([column[0].as_py() for column in missing], self._query))
         self._unsure = False
         self._partials = PartialMatches(self._matcher, self._rows, len(c.computed))
+        self._partials.restored_values = self._restored_values
         ctx.state("matches", self._partials)
         self._keys = ctx.state("partitions", KeyIndex([c.input.field(k).type for k in c.partition]))
 
@@ -186,24 +187,37 @@ class MatchRecognize(Operator):
 
     def _computed(self, ready: pa.RecordBatch) -> list[Row]:
         """The computed columns a row. After a failure, a NULL may stand for it: it is computed again if it is read."""
-        rows = self._partials.computed([ready])
-        if not self._unsure:
-            return rows
+        return self._doubted(ready) if self._unsure else self._partials.computed([ready])
 
+    def _restored_values(self, rows: pa.RecordBatch) -> list[Row]:
+        """The same of rows that a cut has kept: their NULLs are values if none of the expressions fails for any row."""
+        try:
+            for column in range(len(self.config.computed)):
+                if rows.column(self._width + 1 + column).null_count:
+                    self._exactly(rows, column)
+        except DataError:
+            return self._doubted(rows)
+        return self._partials.computed([rows])
+
+    def _doubted(self, ready: pa.RecordBatch) -> list[Row]:
         def value(n: int, i: int, v: Value) -> Value:
             return Unsure(partial(self._once_more, ready, n, i)) if v is None else v
 
+        rows = self._partials.computed([ready])
         return [tuple(value(n, i, v) for i, v in enumerate(row)) for n, row in enumerate(rows)]
 
     def _once_more(self, ready: pa.RecordBatch, n: int, column: int) -> Value:
+        return self._exactly(ready.slice(n, 1), column)[0].as_py()
+
+    def _exactly(self, ready: pa.RecordBatch, column: int) -> pa.Array:
+        """A computed column. Raises DataError where its expression fails."""
         if column not in self._exact:
             result = pa.schema([pa.field("c0", self.config.computed.field(column).type)])
             sql = f"SELECT {self.config.computed_sql[column]} AS c0 FROM {{input}}"
             inputs = {"input": self.config.input}
             self._exact[column] = self.ctx.engine.fragment(sql, inputs, result, self.config.what)
-        columns = ready.slice(n, 1).columns[: self._width]
-        row = pa.RecordBatch.from_arrays(columns, schema=self.config.input)
-        return self._exact[column].run(input=row).column(0)[0].as_py()
+        rows = pa.RecordBatch.from_arrays(ready.columns[: self._width], schema=self.config.input)
+        return self._exact[column].run(input=rows).column(0)
 
     def _match(self, ready: pa.RecordBatch | None) -> Int64:
         """Take the rows in order; returns the partitions they belong to."""

@@ -224,3 +224,20 @@ def test_a_condition_fails_only_on_rows_it_is_asked_for(restored: bool) -> None:
         h.push("+I 5 1 5000\n+I z 2 6000")
         with pytest.raises(DataError, match="cannot cast 'z' to INT"):
             h.watermark(6000)
+
+
+def test_a_row_on_which_a_later_condition_fails(restored: bool) -> None:
+    """'x' is no number, which only the condition of C asks for; 'y' is asked by none, and NULL is NULL."""
+    query = """
+        SELECT * FROM (SELECT *, v / 10 AS p FROM t) MATCH_RECOGNIZE (PARTITION BY p ORDER BY ts MEASURES C.v AS c
+            AFTER MATCH SKIP PAST LAST ROW PATTERN (A B C)
+            DEFINE A AS MOD(A.v, 10) = 1, B AS MOD(B.v, 10) = 2, C AS MOD(C.v, 10) = 3 OR CAST(A.k AS INT) = 5)
+    """
+    with harness(query, restored=restored) as h:
+        h.push("+I x 1 1000\n+I y 11 1000\n+I null 21 1000\n+I 5 31 1000", watermark=1000)
+        h.push("+I a 2 2000\n+I a 12 2000\n+I a 22 2000\n+I a 32 2000", watermark=2000)
+        h.push("+I a 13 3000\n+I a 24 3000\n+I a 34 3000", watermark=3000)
+        assert h.take() == ["+I 1 13", "+I 3 34"]
+        h.push("+I a 4 4000")
+        with pytest.raises(DataError, match="cannot cast 'x' to INT"):
+            h.watermark(4000)
