@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -65,7 +66,7 @@ class Held:
         context = source_context(
             table({"k": INT()}, {"connector": "datagen"}), now_ms=lambda: self.now_ms, wake=self.woken.set
         )
-        context = SourceContext(**{**vars(context), "stopping": lambda: self.stopping})
+        context = replace(context, stopping=lambda: self.stopping)
         self.table = WholeTable(context, reload, lambda c: Read(c, self.rows, away=self.away))
         self.table.start()
 
