@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ BUCKET = "lake"
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
+def s3_server() -> Generator[str]:
     """Its host and port; it has a bucket. The test is skipped where moto is not installed."""
     server_module = pytest.importorskip(
         "moto.server", reason="moto[server] is not installed: pip install -e '.[dev]'"
