@@ -53,9 +53,8 @@ def window_aggregate(node: p.WindowAggregate, fusion: Fusion) -> Operator:
         found = slice_partials(call, compile_, weighted=weighted)
         if found is not None:
             partials.append(found)
-    whole = len(partials) < len(
-        node.calls
-    )  # a call without partials needs the rows, and then all calls read them
+    # A call without partials needs the rows, and then all calls read them.
+    whole = len(partials) < len(node.calls)
     stages = _row_stages(node, rows, fusion) if whole else _partial_stages(node, rows, partials)
     return WindowAggregate(
         WindowAggregateConfig(

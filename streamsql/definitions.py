@@ -185,7 +185,7 @@ def _as_one(inserts: Sequence[str]) -> str:
 def _names(catalog: CatalogManager) -> Iterator[str]:
     """Catalogs and databases beside those that are always there."""
     for name in catalog.catalogs():
-        if name == "jobs":
+        if name == JOBS:
             continue
         made = catalog.catalog(name)
         if name != "default_catalog":

@@ -261,9 +261,8 @@ class CheckpointStore:
                 if self._known[number].checksum == checksum:
                     return
                 self._remove_checkpoint(number)
-            if (
-                not self.location.local
-            ):  # where writing the pack may have taken long, and no lock keeps others out
+            # Where no lock keeps others out, and writing the pack may have taken long.
+            if not self.location.local:
                 self._owner.check()
             packs = frozenset(part.pack for parts in chains.values() for part in parts)
             self._known[number] = _Known(packs, snapshot.job_id)
@@ -369,9 +368,8 @@ class CheckpointStore:
         """Removes all checkpoints of the job, for one that is not to leave any."""
         with self._lock:
             self._owner.check()
-            for number in sorted(
-                numbers_in(self.location)
-            ):  # the newest last: what a crash leaves is the end
+            # The newest last: what a crash leaves is the end.
+            for number in sorted(numbers_in(self.location)):
                 self._remove_checkpoint(number)
             self.location.remove_folder(SHARED)
             self._files.clear()

@@ -119,9 +119,8 @@ class KafkaTransaction(Transaction, Outlet):
 
     def open(self, recorded: Mapping[str, Any] | None) -> tuple[int, str] | None:
         place = self._place if recorded is None else Place.of(recorded)
-        if (
-            place.prefix != self._place.prefix
-        ):  # a run of the time when the job had that one must not write either
+        # A run of the time when the job had another prefix must not write either.
+        if place.prefix != self._place.prefix:
             self._fence(place.prefix, range(LANES))
         self._lanes = [self._taken(0)]
         self._fence(self._place.prefix, range(1, LANES))
@@ -227,9 +226,8 @@ class KafkaTransaction(Transaction, Outlet):
             lane = self._lanes[self._current]
             if lane.begun is not None:
                 return lane
-            if (
-                self._anew
-            ):  # the decision is forgotten, or an earlier job's, and the job goes on in spite of that
+            # The decision is forgotten, or an earlier job's, and the job goes on in spite of that.
+            if self._anew:
                 self._decide(lane, Decision(0, "", self._me))
                 self._anew = False
             self._begin(lane)
@@ -248,9 +246,8 @@ class KafkaTransaction(Transaction, Outlet):
     def flush(self, wait_s: float) -> None:
         try:
             super().flush(wait_s)
-        except (
-            SystemError
-        ):  # the client's, where it reports a delivery after it has raised what ends the producer
+        except SystemError:
+            # The client's, where it reports a delivery after it has raised what ends the producer.
             self.raise_failure()
             raise
 

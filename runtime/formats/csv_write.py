@@ -47,9 +47,8 @@ class CsvEncoder(Encoder):
             alternatives.append(f"^{re.escape(null_literal)}$")
         self._special = "|".join(alternatives)
         marks = "".join(c for c in (delimiter, quote, escape) if c)
-        self._guard_all = any(
-            c.isalnum() or c in " .:+-/=" for c in marks
-        )  # might stand in a number, a time or base64
+        # These might stand in a number, a time or base64.
+        self._guard_all = any(c.isalnum() or c in " .:+-/=" for c in marks)
 
     def encode(self, batch: ChangelogBatch) -> tuple[pa.BinaryArray, npt.NDArray[np.int64]]:
         rows, index = insert_rows(batch)

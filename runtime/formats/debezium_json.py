@@ -138,9 +138,8 @@ class DebeziumDecoder(Decoder):
     ) -> Decoded:
         deleted, inserted = np.flatnonzero(delete), np.flatnonzero(insert)
         message = np.concatenate([deleted, inserted])
-        order = np.argsort(
-            message, kind="stable"
-        )  # deletions come first in the concatenation, so also in a message
+        # Deletions come first in the concatenation, so also in a message.
+        order = np.argsort(message, kind="stable")
         message = message[order]
         weights = np.concatenate([-np.ones(len(deleted), np.int64), np.ones(len(inserted), np.int64)])[order]
         before = columns["before"].take(pa.array(deleted)).flatten()

@@ -23,9 +23,8 @@ class WaitingRows:
         self._schema = schema
         more = [pa.field("tries", pa.int64()), pa.field("held", pa.int64())]
         self.state = RunStore(pa.schema([*schema, *more]), timed=True)
-        self._marks: list[tuple[int, int]] | None = (
-            None  # a heap of (held, due); those past the horizon are gone
-        )
+        # A heap of (held, due); those past the horizon are gone.
+        self._marks: list[tuple[int, int]] | None = None
         self._count = 0
 
     def __len__(self) -> int:

@@ -80,9 +80,8 @@ class WindowRank(Operator):
             held = self._rows.read().combine_chunks()
             ends = self._last_ms(held.column(self.config.expiry.column).combine_chunks())
             self._sizes.set("next", int(ends.min(initial=NEVER)))
-            new = min(
-                self._sizes.get_int("new"), held.num_rows
-            )  # which have left is not known: the older ones
+            # Which have left is not known: the older ones.
+            new = min(self._sizes.get_int("new"), held.num_rows)
             self._sizes.set("new", new)
             self._sizes.set("held", held.num_rows - new)
         if not len(due.weights):
