@@ -54,7 +54,8 @@ class ExponentialDelay(RestartStrategy):
     """``exponential-delay``, the default with checkpoints: the wait grows, and shrinks back after a quiet time.
 
     ``attempts``: failures without such a quiet time that end the job; None for no limit. ``jitter``: the wait is off by
-    up to this part, so that jobs that failed together do not return together.
+    up to this part, so that jobs that failed together do not return together; it stays within the two bounds (Flink's
+    ExponentialDelayRestartBackoffTimeStrategy).
     """
 
     initial_ms: int = 1000
@@ -79,7 +80,8 @@ class ExponentialDelay(RestartStrategy):
         if self.attempts is not None and self._used > self.attempts:
             return None
         spread = self._wait_ms * self.jitter
-        return max(0, round(self._wait_ms + self.chance.uniform(-spread, spread)))
+        wait = self._wait_ms + self.chance.uniform(-spread, spread)
+        return round(max(self.initial_ms, min(wait, self.max_ms)))
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from .catalog.connectors import TableOptions
 from .catalog.guarantees import AT_LEAST_ONCE, EXACTLY_ONCE, Checkpointing, sink_guarantee, source_guarantee
 from .config import Configuration
 from .planner import physical as p
@@ -87,12 +88,24 @@ def _job(checkpoints: Checkpointing, config: Configuration) -> Iterator[str]:
 
 def _source(scan: p.TableSourceScan) -> tuple[str, str]:
     found = source_guarantee(scan.options)
-    return f"{scan.table.path} ({scan.options.connector.name}): {found.level}", found.why
+    return f"{scan.table.path} ({scan.options.connector.name}): {found.level}", found.why + _unreadable(
+        scan.options
+    )
 
 
 def _asked(node: p.LookupJoin) -> tuple[str, str]:
     name = f"{node.table.path} ({node.options.connector.name})"
-    return f"{name}: asked", "rows that come again after a failure get the answers of that time"
+    why = "rows that come again after a failure get the answers of that time"
+    return f"{name}: asked", why + _unreadable(node.options)
+
+
+def _unreadable(options: TableOptions) -> str:
+    """What becomes of records that cannot be read, where they do not end the job."""
+    given = options.options
+    mode = given["error-handling.mode"] if given.declares("error-handling.mode") else "fail"
+    if mode == "log":
+        return f"; records that cannot be read go into {given['error-handling.log.target']}, at-least-once"
+    return "; records that cannot be read are left out" if mode == "ignore" else ""
 
 
 def _sink(root: p.PhysicalNode, checkpoints: Checkpointing) -> tuple[str, str]:

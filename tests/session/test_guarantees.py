@@ -175,3 +175,24 @@ def test_a_table_that_is_asked(env: TableEnvironment, tmp_path: Path) -> None:
     )
     at = found.index("  default_catalog.default_database.known (filesystem): asked")
     assert found[at + 1] == "    rows that come again after a failure get the answers of that time"
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ("", "must stay as they are"),
+        (", 'error-handling.mode'='ignore'", "; records that cannot be read are left out"),
+        (
+            ", 'error-handling.mode'='log', 'error-handling.log.target'='shown'",
+            "; records that cannot be read go into shown, at-least-once",
+        ),
+    ],
+)
+def test_what_becomes_of_unreadable_records(
+    env: TableEnvironment, tmp_path: Path, options: str, what: str
+) -> None:
+    files = f"'connector'='filesystem', 'path'='{tmp_path}', 'format'='json'"
+    env.execute_sql(f"CREATE TABLE read (a STRING, b BIGINT) WITH ({files}{options})")
+    found = guarantees(env, "INSERT INTO shown SELECT a, b FROM read")
+    at = found.index("  default_catalog.default_database.read (filesystem): replayable")
+    assert found[at + 1].endswith(what)

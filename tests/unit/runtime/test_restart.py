@@ -33,13 +33,26 @@ def test_exponential_delay_counts_attempts_without_a_quiet_time() -> None:
     assert [strategy.delay_ms(now) is None for now in (0, 10, 20)] == [False, False, True]
 
 
+def waits(failure: int, **bounds: int) -> set[int]:
+    """How long 50 jobs wait after so many failures within a minute, without jitter 2,000 ms after the second."""
+    strategies = [
+        ExponentialDelay(jitter=0.1, multiplier=2.0, chance=random.Random(s), **bounds) for s in range(50)
+    ]
+    delays = [[strategy.delay_ms(n) for n in range(failure)][-1] for strategy in strategies]
+    return {delay for delay in delays if delay is not None}
+
+
 def test_jitter_stays_within_its_part() -> None:
-    waits = set()
-    for seed in range(50):
-        strategy = ExponentialDelay(initial_ms=1000, jitter=0.1, chance=random.Random(seed))
-        waits.add(strategy.delay_ms(0))
-    assert len(waits) > 10
-    assert all(wait is not None and 900 <= wait <= 1100 for wait in waits)
+    found = waits(2, initial_ms=1000)
+    assert len(found) > 10
+    assert all(1800 <= wait <= 2200 for wait in found)
+    assert min(found) < 2000 < max(found)
+
+
+def test_jitter_stays_within_the_bounds() -> None:
+    first, last = waits(1, initial_ms=1000), waits(2, initial_ms=1000, max_ms=2000)
+    assert min(first) == 1000 and len(first) > 10
+    assert max(last) == 2000 and len(last) > 10
 
 
 def test_failure_rate_forgets_old_failures() -> None:
