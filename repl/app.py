@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import re
 import signal
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character the terminal cannot show is no reason to stop
             stream.reconfigure(errors="replace")
+    logging.getLogger("streamsql.job").addHandler(logging.NullHandler())  # commands tell what becomes of jobs
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:  # they are for developers, who ask with -W

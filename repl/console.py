@@ -52,6 +52,11 @@ class Console:
         if texts:
             self.line("\n".join(texts))
 
+    @property
+    def columns(self) -> int | None:
+        """How wide a line of results may be; None where they do not go to a terminal."""
+        return shutil.get_terminal_size().columns if is_tty(self.out) else None
+
     def info(self, text: str) -> None:
         if not self.quiet:
             self._message("[INFO] " + text, "")

@@ -15,7 +15,16 @@ from .engine import Job, Result
 from .interrupts import Interrupts
 from .materialized import MaterializedResult
 from .rate import Rate
-from .render import RowFormatter, TableLayout, count_rows, plain_table, type_widths, watermark_text
+from .render import (
+    RowFormatter,
+    TableLayout,
+    count_rows,
+    plain_table,
+    type_widths,
+    upright,
+    watermark_text,
+    width,
+)
 from .settings import Settings
 from .troubles import Troubles
 
@@ -51,7 +60,10 @@ class Printer:
 
     # -- finite ----------------------------------------------------------------------------------------------
     def listing(self, result: Result, started: float) -> Shown:
-        """The answer of SHOW, DESCRIBE, EXPLAIN and the like: all of it, nothing cut."""
+        """The answer of SHOW, DESCRIBE, EXPLAIN and the like: all of it, nothing cut.
+
+        One row that is wider than the terminal is shown upright.
+        """
         if self._encoding is not None:
             return self.encoded(result, self._encoding)
         rows = list(result.collect())
@@ -59,7 +71,7 @@ class Printer:
             self._console.line(str(rows[0][0]).rstrip("\n"))
             return Shown(1)
         formatter = RowFormatter(result.schema, self._settings.zone, null_text="")
-        self._table(formatter, rows, None, started)
+        self._table(formatter, rows, None, started, upright_if_wide=True)
         return Shown(len(rows))
 
     def table(self, result: Result, started: float) -> Shown:
@@ -81,12 +93,24 @@ class Printer:
         self._table(formatter, final.rows(), self._settings.column_width_max, started)
         return Shown(len(final))
 
-    def _table(self, formatter: RowFormatter, rows: list[Row], width_max: int | None, started: float) -> None:
+    def _table(
+        self,
+        formatter: RowFormatter,
+        rows: list[Row],
+        width_max: int | None,
+        started: float,
+        *,
+        upright_if_wide: bool = False,
+    ) -> None:
         if not rows:
             self._console.line("Empty set" + self.cost(started))
             return
         texts = [formatter.texts(r) for r in rows]
-        self._console.lines(plain_table(formatter.names, texts, width_max))
+        lines = plain_table(formatter.names, texts, width_max)
+        most = self._console.columns
+        if upright_if_wide and len(rows) == 1 and most is not None and width(lines[0]) > most:
+            lines = upright(formatter.names, texts[0])
+        self._console.lines(lines)
         self._console.line(f"{count_rows(len(rows))} in set{self.cost(started)}")
 
     # -- as they come ----------------------------------------------------------------------------------------

@@ -268,6 +268,17 @@ def plain_table(
     return [*layout.header, *(layout.line(r) for r in rows), layout.rule]
 
 
+def upright(names: Sequence[str], row: Sequence[str]) -> list[str]:
+    """The lines of one row, a column each.
+
+    >>> print("\\n".join(upright(["id", "name"], ["1", "a"])))
+      id | 1
+    name | a
+    """
+    most = max(map(width, names), default=0)
+    return [f"{' ' * (most - width(n))}{n} | {text}".rstrip() for n, text in zip(names, row, strict=True)]
+
+
 _FIXED_WIDTHS = {
     Root.BOOLEAN: 7,
     Root.TINYINT: 4,

@@ -34,7 +34,7 @@ from .runner import Runner, job_failure, placed_statements
 from .settings import Settings
 from .statement_buffer import is_ready
 from .terminal import held_back, quiet_logs
-from .troubles import waiting_for
+from .troubles import Restarts, waiting_for
 
 PROMPT = "streamsql> "
 CONTINUATION = "> ".rjust(len(PROMPT))
@@ -62,6 +62,7 @@ class Shell:
         self._leaving = False
         self._greeting = banner() if greeting is None else greeting
         self._announced: set[str] = set()
+        self._restarts = Restarts()
         self._prompt = self._build_prompt(open_history(history, console))
 
     # -- the loop --------------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ class Shell:
     # -- results ---------------------------------------------------------------------------------------------
     def _show_query(self, result: Result, started: float) -> Shown:
         if result.job is not None:
-            self._announced.add(result.job.id)  # its failure is shown with its result
+            self._announced.add(result.job.id)  # its failures are shown with its result
         mode = self.settings.result_mode
         if result.bounded and (mode == "table" or self.settings.batch):
             return self._printer.table(result, started)
@@ -139,9 +140,14 @@ class Shell:
         return Shown(ending.changes)
 
     def _announce_failures(self) -> None:
-        """Tells once of each job that failed in the background."""
+        """Tells once of each job that failed in the background, and of each failure after which one began again."""
         for job in self.env.jobs():
-            if job.status == "FAILED" and job.id not in self._announced:
+            if job.id in self._announced:
+                continue
+            if began_again := self._restarts.news(job):
+                self.console.warning(began_again)
+                self.write("")
+            if job.status == "FAILED":
                 self._announced.add(job.id)
                 self.console.error(job_failure(job), verbose=self.settings.verbose)
                 self.write("")

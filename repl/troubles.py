@@ -1,4 +1,4 @@
-"""What keeps running jobs waiting, told once when it begins: a broker that is away."""
+"""What jobs wait for and why they began again, told once: a broker that is away, a failure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,27 @@ def waiting_for(job: Job) -> str:
     return "; ".join(dict.fromkeys(job.metrics().status_lines)) if job.status == "RUNNING" else ""
 
 
+class Restarts:
+    """Knows of which failures it has told, of jobs that began again."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, object] = {}
+
+    def news(self, job: Job) -> str:
+        """What to tell of a failure that is new, and did not end the job; else empty."""
+        failure = job.last_failure
+        if failure is None or failure is self._told.get(job.id) or job.status == "FAILED":
+            return ""
+        self._told[job.id] = failure
+        return f"{job.name} failed and begins again from its last checkpoint: {failure.error}"
+
+
 class Troubles:
-    """Writes beside the results that a job waits and what for, and that it goes on."""
+    """Writes beside the results that a job waits and what for, that it begins again and why, and that it goes on."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._restarts = Restarts()
         self._told: set[str] = set()
         self._due = 0.0
 
@@ -33,11 +49,17 @@ class Troubles:
             return
         self._due = now + LOOK_EVERY_S
         for job in jobs:
-            reason = waiting_for(job)
-            if reason and job.id not in self._told:
-                self._told.add(job.id)
-                self._console.warning(f"{job.name} waits: {reason}")
-            elif not reason and job.id in self._told:
-                self._told.discard(job.id)
-                if job.status == "RUNNING":
-                    self._console.info(f"{job.name} goes on")
+            self._tell(job)
+
+    def _tell(self, job: Job) -> None:
+        reason = waiting_for(job)
+        if failed := self._restarts.news(job):
+            self._told.add(job.id)
+            self._console.warning(failed)
+        elif reason and job.id not in self._told:
+            self._told.add(job.id)
+            self._console.warning(f"{job.name} waits: {reason}")
+        if not reason and job.id in self._told:
+            self._told.discard(job.id)
+            if job.status == "RUNNING":
+                self._console.info(f"{job.name} goes on")

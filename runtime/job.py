@@ -13,7 +13,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from streamsql.errors import JobError, StateError, StreamSqlError
@@ -34,6 +34,16 @@ METRICS_TIMEOUT_S = 0.2
 
 SAVEPOINT_TIMEOUT_S = 600
 """A savepoint writes the whole state, and waits for a broker that is away."""
+
+_DEFECT = "this is a defect of streamsql; please report it"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended an attempt, and when by the job's clock."""
+
+    at_ms: int
+    error: StreamSqlError
 
 
 class Job:
@@ -63,6 +73,8 @@ class Job:
         self.statement = ""
         self.attempt = 0
         """Counts from 1."""
+        self.last_failure: Failure | None = None
+        """What ended the last attempt that failed, also when a later one runs."""
         self.restarts_at_ms = 0
         """While it is RESTARTING: when the next attempt begins."""
         self.last_checkpoint: int | None = None
@@ -283,6 +295,8 @@ class Job:
         while True:
             self.attempt += 1
             self.error, status = self._try()
+            if self.error is not None:
+                self.last_failure = Failure(self.now_ms(), self.error)
             if self.error is None or not self._begins_again(self.error):
                 break
         if not self._built.is_set():
@@ -331,10 +345,7 @@ class Job:
         """What the user is told of an error."""
         if isinstance(error, StreamSqlError):
             return error
-        log.debug("job %s failed", self.name, exc_info=error)
-        told = JobError(
-            f"{type(error).__name__}: {error}", hint="this is a defect of streamsql; please report it"
-        )
+        told = JobError(f"{type(error).__name__}: {error}", hint=_DEFECT)
         told.__cause__ = error
         return told
 
@@ -346,7 +357,10 @@ class Job:
         delay = self._restart.delay_ms(now)
         if delay is None or self._signals.stopping:
             return False
-        log.info("job %s failed and begins again in %d ms: %s", self.name, delay, error.message)
+        defect = error.__cause__ if error.hint == _DEFECT else None
+        log.warning(
+            "job %s failed and begins again in %d ms: %s", self.name, delay, error.message, exc_info=defect
+        )
         self.restarts_at_ms = now + delay
         self.status = "RESTARTING"
         while not self._signals.stopping and (left := self.restarts_at_ms - self.now_ms()) > 0:
@@ -356,4 +370,4 @@ class Job:
         return not self._signals.stopping
 
 
-__all__ = ["Job", "JobMetrics", "JobPlan"]
+__all__ = ["Failure", "Job", "JobMetrics", "JobPlan"]

@@ -34,7 +34,8 @@ def show_jobs(jobs: Sequence[Job]) -> TableResult:
 def describe_job(job: Job) -> TableResult:
     """Flink's columns, then how far the job is, what it left out, and why it failed or what it waits for.
 
-    ``watermark`` is in UTC, NULL before the first; ``lag`` is NULL where it is not known.
+    ``watermark`` is in UTC, NULL before the first; ``lag`` is NULL where it is not known. ``last failure`` is kept also
+    where the job has begun again since; ``message`` is about now.
     """
     schema = Schema(
         (
@@ -43,7 +44,7 @@ def describe_job(job: Job) -> TableResult:
             Field("last checkpoint", BIGINT()),
             Field("checkpoint ms", BIGINT()),
             Field("restarts", BIGINT()),
-            Field("message", STRING()),
+            *_texts(("last failure time", "last failure", "message")).fields,
         )
     )
     m = job.metrics()
@@ -52,7 +53,9 @@ def describe_job(job: Job) -> TableResult:
     counts += [m.total(counter) for counter in _TOTALS.values()]
     checkpoints = [m.checkpoint, m.checkpoint_ms, m.restarts]
     message = job.error.message if job.error is not None else "; ".join(dict.fromkeys(m.status_lines)) or None
-    return TableResult(schema, rows=[[*_identity(job), watermark, *counts, *checkpoints, message]])
+    failure = job.last_failure
+    failed = [None, None] if failure is None else [_time_text(failure.at_ms), failure.error.message]
+    return TableResult(schema, rows=[[*_identity(job), watermark, *counts, *checkpoints, *failed, message]])
 
 
 def stop_job(job: Job, statement: StopJob, config: Configuration) -> TableResult:

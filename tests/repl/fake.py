@@ -36,11 +36,17 @@ class FakeMetrics:
 
 
 @dataclass
+class FakeFailure:
+    error: BaseException
+
+
+@dataclass
 class FakeJob:
     id: str = "a1b2"
     name: str = "counting"
     status: str = "RUNNING"
     error: BaseException | None = None
+    last_failure: FakeFailure | None = None
     numbers: FakeMetrics = field(default_factory=FakeMetrics)
     notes: list[str] = field(default_factory=list[str])
 

@@ -88,6 +88,27 @@ def test_a_listing_shows_null_as_nothing() -> None:
     assert sheet.lines[3] == "|   id |     |"
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def listing(out: io.StringIO, *rows: Row) -> list[str]:
+    schema = Schema.of([("name", STRING()), ("key", STRING())])
+    printer = Printer(Console(out), Settings(FakeEnvironment().config))
+    printer.listing(FakeResult([list(rows)], schema=schema, is_query=False), time.monotonic())
+    return out.getvalue().splitlines()
+
+
+def test_one_row_that_is_wider_than_the_terminal_is_upright(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    row = Row(("x" * 20, None))
+    assert listing(Terminal(), row)[:2] == [f"name | {'x' * 20}", " key |"]
+    assert listing(Terminal(), row, row)[0].startswith("+--")
+    assert listing(io.StringIO(), row)[0].startswith("+--")
+    assert listing(Terminal(), Row(("x", None)))[0].startswith("+--")
+
+
 def test_a_plan_is_printed_as_it_is() -> None:
     sheet = Sheet()
     schema = Schema.of([("result", STRING())])

@@ -35,7 +35,7 @@ def test_an_idle_job_takes_no_checkpoints(session: Session) -> None:
     assert job.metrics().checkpoint == number
 
 
-def test_a_job_that_fails_begins_again(session: Session) -> None:
+def test_a_job_that_fails_begins_again(session: Session, caplog: pytest.LogCaptureFixture) -> None:
     schedule = crash_at(session.env, CrashSchedule())
     for i in range(30):
         session.feed(("a", i), ("b", 1))
@@ -45,6 +45,11 @@ def test_a_job_that_fails_begins_again(session: Session) -> None:
     assert job.wait(60)
     assert len(schedule.crashes) == 7
     assert job.metrics().restarts == 7
+    assert caplog.text.count(f"job {job.name} failed and begins again in ") == 7
+    row = session.env.execute_sql(f"DESCRIBE JOB '{job.id}'").to_arrow().to_pylist()[0]
+    assert (row["status"], row["message"]) == ("FINISHED", None)
+    assert row["last failure"].startswith("a crash of the test, ")
+    assert row["start time"] < row["last failure time"]
     assert session.final() == [("a", 30, sum(range(30))), ("b", 30, 30)]
 
 
