@@ -22,6 +22,7 @@ from .commits import Committer
 from .engine import Engine
 from .error_log import ErrorLog
 from .graph import Graph, SourceEdge
+from .memory import FreeMemory
 from .metrics import JobMetrics, read_metrics
 from .operators.base import MAX_WATERMARK
 from .operators.sink import Sink
@@ -138,6 +139,7 @@ class Attempt:
     def run(self) -> str:
         """Until the end: FINISHED or CANCELED. Raises what fails."""
         plan, last = self.plan, 0.0
+        memory = FreeMemory(time.monotonic())
         if plan.ended:
             return "FINISHED"
         while True:
@@ -154,6 +156,7 @@ class Attempt:
             self._rate.observe(sum(s.records_in for s in plan.sources))
             if last - self._measured >= METRICS_SPACING_S:
                 self.measure()
+            memory.give_back(last)
             ended = all(s.finished for s in plan.sources) and not plan.graph.holds
             if ended or plan.graph.satisfied():
                 if plan.coordinator is not None:
