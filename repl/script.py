@@ -113,15 +113,14 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings, *, 
                     console.error(job_failure(job), verbose=settings.verbose)
                     code = FAILED
                     if together:
-                        _stop(waiting)
+                        _suspend(waiting)  # nobody asked them to end
                         return FAILED
             if interrupts.received:
                 console.info(f"stopping {len(waiting)} {'job' if len(waiting) == 1 else 'jobs'}")
                 if together and interrupts.received == signal.SIGINT:
                     _stop(waiting)
                 else:
-                    for job in waiting:
-                        job.suspend()
+                    _suspend(waiting)
                 return 128 + interrupts.received
             troubles.look(waiting)
             if waiting:
@@ -133,6 +132,15 @@ def wait_for_jobs(jobs: Sequence[Job], console: Console, settings: Settings, *, 
 
 
 def _stop(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.cancel_nowait()
+    for job in jobs:
+        job.stop()
+
+
+def _suspend(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.suspend_nowait()
     for job in jobs:
         job.stop()
 

@@ -243,9 +243,13 @@ class Attempt:
         return edges
 
     def _drain_all(self) -> None:
-        """One last step with every source at MAX_WATERMARK."""
+        """One last step with every source at MAX_WATERMARK. What is half taken is taken to its end before."""
         now = self._now_ms()
         edges = self._taken(now)
+        while any(s.half_taken for s in self.plan.sources):
+            self.plan.engine.set_now(now)
+            self.plan.graph.step(edges, now)
+            edges = [s.step(self._pace.rows_max, now, rest=True) for s in self.plan.sources]
         for edge in edges:
             edge.watermark, edge.idle = MAX_WATERMARK, False
         self.plan.engine.set_now(now)

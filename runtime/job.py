@@ -11,7 +11,7 @@ import logging
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -119,15 +119,23 @@ class Job:
         With checkpoints it takes a last one, so that what is written is committed and a resumed job goes on from there.
         """
         with self._signals.changed:
-            self._signals.drain = drain
+            if drain and self._signals.savepoint is not None:
+                raise StateError(f"job '{self.name}' is ending with a savepoint", hint="wait for it")
+            self._signals.drain = self._signals.drain or drain  # who asked first for it is to have it
         self.cancel_nowait()
         if threading.current_thread() is not self._thread:
             self._done.wait()
 
     def suspend(self) -> None:
         """As :meth:`stop`, for a process that ends: the job is noted as one to be taken up again."""
-        self.suspended = True
+        self.suspend_nowait()
         self.stop()
+
+    def suspend_nowait(self) -> None:
+        """Ask the job to end with its process: it is noted as one to be taken up again, if nobody has stopped it."""
+        with self._signals.changed:
+            self._signals.suspended = self._signals.suspended or not self._signals.stopping
+        self.cancel_nowait()
 
     def stop_with_savepoint(self, directory: str, *, drain: bool = False) -> str:
         """End the job with a savepoint below ``directory``; returns its path.
@@ -140,6 +148,10 @@ class Job:
         with self._signals.changed:
             if self._done.is_set():
                 raise JobError(f"job '{self.name}' is {self.status.lower()}")
+            if self.status == "RESTARTING":
+                raise StateError(f"job '{self.name}' is restarting", hint="ask again when it runs")
+            if self._signals.cancelled:
+                raise StateError(f"job '{self.name}' is being stopped")
             if self._signals.savepoint is not None:
                 raise StateError(f"job '{self.name}' is ending with another savepoint", hint="wait for it")
             self._signals.drain, self._signals.savepoint = drain, (directory, answer)
@@ -214,10 +226,6 @@ class Job:
     def suspended(self) -> bool:
         """Whether it is to be taken up again: its end is that of its process."""
         return self._signals.suspended
-
-    @suspended.setter
-    def suspended(self, value: bool) -> None:
-        self._signals.suspended = value
 
     def on_end(self, listener: Callable[[Job], None]) -> None:
         """Call ``listener`` when the job ends, from its thread (at once if it has ended)."""
@@ -295,17 +303,18 @@ class Job:
         while True:
             self.attempt += 1
             self.error, status = self._try()
-            if self.error is not None:
-                self.last_failure = Failure(self.now_ms(), self.error)
-            if self.error is None or not self._begins_again(self.error):
+            failure = None if self.error is None else Failure(self.now_ms(), self.error)
+            if failure is None or not self._begins_again(failure):
+                break
+            if not self._wait_to_begin():
+                self.error, status = None, "CANCELED"
                 break
         if not self._built.is_set():
             self._build_error = self.error
-        if self.scratch is not None:
-            self.scratch.cleanup()
-        self.note(status)
+        self._leave(status)
         with self._signals.changed:
             self.status = status
+            self.last_failure = failure or self.last_failure  # by now the status says that it ended
             self._done.set()
             listeners = list(self._listeners)
             requests = list(self._signals.requests)
@@ -316,6 +325,15 @@ class Job:
         for listener in listeners:
             with contextlib.suppress(Exception):
                 listener(self)
+
+    def _leave(self, status: str) -> None:
+        """Note how it ended and tidy up: no reason not to end."""
+        try:
+            if self.scratch is not None:
+                self.scratch.cleanup()
+            self.note(status)
+        except Exception:
+            log.exception("the end of job %s cannot be noted", self.name)
 
     def _try(self) -> tuple[StreamSqlError | None, str]:
         """One attempt: its error, if any, and its status."""
@@ -349,20 +367,40 @@ class Job:
         told.__cause__ = error
         return told
 
-    def _begins_again(self, error: StreamSqlError) -> bool:
-        """Whether there is another attempt; waits until it is time for it."""
+    def _begins_again(self, failure: Failure) -> bool:
+        """Whether there is to be another attempt."""
+        error = failure.error
         if not self._built.is_set() or not self._restart.worth_it(error):
             return False
         now = self.now_ms()
         delay = self._restart.delay_ms(now)
-        if delay is None or self._signals.stopping:
+        if delay is None or self._signals.cancelled:
             return False
+        self._refuse_savepoint(error)
         defect = error.__cause__ if error.hint == _DEFECT else None
         log.warning(
             "job %s failed and begins again in %d ms: %s", self.name, delay, error.message, exc_info=defect
         )
         self.restarts_at_ms = now + delay
         self.status = "RESTARTING"
+        self.last_failure = failure
+        return True
+
+    def _refuse_savepoint(self, error: StreamSqlError) -> None:
+        """A job that fails before the savepoint is written which it is to end with goes on without it."""
+        with self._signals.changed:
+            wanted, self._signals.savepoint = self._signals.savepoint, None
+            self._signals.drain = self._signals.drain and wanted is None
+        if wanted is not None and not wanted[1].done():
+            wanted[1].set_exception(
+                StateError(
+                    f"job '{self.name}' failed before the savepoint was written: {error.message}",
+                    hint="it begins again from its last checkpoint; ask again when it runs",
+                )
+            )
+
+    def _wait_to_begin(self) -> bool:
+        """Until it is time for the next attempt; whether there is one still, or the job was stopped."""
         while not self._signals.stopping and (left := self.restarts_at_ms - self.now_ms()) > 0:
             for request in self._signals.take():
                 request()
@@ -370,4 +408,12 @@ class Job:
         return not self._signals.stopping
 
 
-__all__ = ["Failure", "Job", "JobMetrics", "JobPlan"]
+def suspend_all(jobs: Sequence[Job]) -> None:
+    """End jobs with their process, side by side; waits."""
+    for job in jobs:
+        job.suspend_nowait()
+    for job in jobs:
+        job.stop()
+
+
+__all__ = ["Failure", "Job", "JobMetrics", "JobPlan", "suspend_all"]

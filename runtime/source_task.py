@@ -110,8 +110,19 @@ class SourceTask:
         if saved.clocks["carry"] is not None:
             self._carry = _carried(saved.carry["rows"], saved.clocks["carry"], self.columns)
 
-    def step(self, max_rows: int, now_ms: int) -> SourceEdge:
-        """Take up to ``max_rows`` rows; returns them with the watermark at the end of the step."""
+    @property
+    def half_taken(self) -> bool:
+        """Whether the last step ended within a batch: a row of an update may be without the other."""
+        return self._carry is not None
+
+    def step(self, max_rows: int, now_ms: int, *, rest: bool = False) -> SourceEdge:
+        """Take up to ``max_rows`` rows; returns them with the watermark at the end of the step.
+
+        ``rest``: only what is left of a batch that is half taken, all of it.
+        """
+        if rest:
+            held = None if self._carry is None else self._carry.batch
+            max_rows = 0 if held is None else held.num_rows
         taken: list[ChangelogBatch] = []
         self.bad_records = []
         rows = 0

@@ -26,13 +26,16 @@ VERSION = 1
 HIDDEN = "******"
 
 _SECRET_KEY = re.compile(
-    r"password|passphrase|secret|token|credential|jaas|private|access.?key|user.?info|key\.pem|keystore\.key",
+    r"password|passphrase|secret|token|credential|jaas|private|access.?key|user.?info|key\.pem|keystore\.key"
+    r"|oauthbearer\.config",
     re.IGNORECASE,
 )
 _PUBLIC_KEY = re.compile(
     r"fields\..*|.*(url|uri|endpoint|location|file|path|type|format|source)", re.IGNORECASE
 )
-_SECRET_VALUE = re.compile(r"//[^/@\s]*:[^/@\s]+@|[?&;](password|secret[._-]?key)=", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"//[^/@\s]*:[^@\s]+@|[?&;][^=&;]*(password|pwd|secret|token|account[._-]?key)[^=&;]*=", re.IGNORECASE
+)
 _GIVEN_AGAIN = ("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir")
 """Options that a job can do without, or that are known to who takes it up."""
 _LOG_TARGET = "error-handling.log.target"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .definitions import HIDDEN, trouble
-from .errors import ConfigError, StateError
+from .errors import ConfigError, StateError, StreamSqlError
 from .runtime.checkpoint.job_store import StoredJob, note
 from .runtime.job import Job
 
@@ -21,7 +21,7 @@ def note_status(directory: str, job: Job, definition: Mapping[str, Any], status:
     """Write into the directory of checkpoints how a job stands; a store that is away is no reason to fail."""
     try:
         note(directory, StoredJob(job.name, job.id, status, definition))
-    except OSError as e:
+    except (OSError, StreamSqlError) as e:
         log.warning("the status of job %s cannot be noted: %s", job.name, e)
 
 

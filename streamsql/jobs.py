@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from . import python_tables
 from .catalog.table import ObjectPath, TableDefinition
-from .errors import CatalogError, did_you_mean
+from .errors import CatalogError, JobError, did_you_mean
 from .job_resumption import note_status
 from .planner.physical import PhysicalNode, PhysicalPlan
 from .runtime import live
 from .runtime.build import BuildOptions, BuiltJob, build
-from .runtime.job import Job, JobPlan
+from .runtime.job import Job, JobPlan, suspend_all
 from .runtime.operators.collect import ResultQueue
 from .runtime.restart import RestartStrategy
 from .schema import Schema
@@ -124,14 +124,14 @@ class Jobs:
         return unique
 
     def all(self) -> list[Job]:
-        return [r.job for r in self._jobs.values()]
+        return [r.job for r in list(self._jobs.values())]
 
     def get(self, id_or_name: str) -> Job:
         """Raises CatalogError for an unknown job."""
         for running in reversed(list(self._jobs.values())):
             if id_or_name in (running.job.id, running.job.name):
                 return running.job
-        names = [n for r in self._jobs.values() for n in (r.job.id, r.job.name)]
+        names = [n for r in list(self._jobs.values()) for n in (r.job.id, r.job.name)]
         raise CatalogError(
             f"job '{id_or_name}' does not exist",
             hint=did_you_mean(id_or_name, names) or "SHOW JOBS lists them",
@@ -150,12 +150,7 @@ class Jobs:
 
     def stop_all(self) -> None:
         """End all jobs with the session; those that run are noted as ones to be taken up again."""
-        alive = [r.job for r in list(self._jobs.values()) if r.job.is_alive()]
-        for job in alive:
-            job.suspended = True
-            job.cancel_nowait()
-        for job in alive:
-            job.stop()
+        suspend_all([r.job for r in list(self._jobs.values()) if r.job.is_alive()])
 
     # -- running jobs as tables ------------------------------------------------------------------------------------
     def table(self, parts: tuple[str, ...]) -> TableDefinition | None:
@@ -168,46 +163,63 @@ class Jobs:
         return python_tables.finite(path, schema, content)
 
     def _find(self, parts: tuple[str, ...]) -> tuple[Schema, pa.Table] | None:
+        away: JobError | None = None
         for running in self._alive():
             nodes = running.plan.nodes()
             node = _view(nodes, parts[0]) if len(parts) == 1 else None
-            if len(parts) == 2 and parts[0] in (running.job.name, running.job.id):
-                node = self._operators(running).get(parts[1])
-            if node is None:
+            try:
+                if len(parts) == 2 and parts[0] in (running.job.name, running.job.id):
+                    node = self._operators(running).get(parts[1])
+                if node is None:
+                    continue
+                table = running.job.between_steps(_reader(running, node))
+            except JobError as e:  # it restarts, or has just ended: another may answer
+                away = e
                 continue
-            table = running.job.between_steps(_reader(running, node))
             if table is None:
                 raise CatalogError(
                     f"'{'.'.join(parts)}' is an endless stream: the running job holds no table of it",
                     hint="ask for a view with GROUP BY, or SELECT from the view without 'jobs.'",
                 )
             return node.schema, live.named(table, node.schema)
+        if away is not None:
+            raise away
         return None
 
     def _alive(self) -> list[RunningJob]:
-        return [r for r in self._jobs.values() if r.job.is_alive() and r.built is not None]
+        return [r for r in list(self._jobs.values()) if r.job.is_alive() and r.built is not None]
 
     @staticmethod
     def _operators(running: RunningJob) -> dict[str, PhysicalNode]:
-        built = running.built
-        assert built is not None
-        return running.job.between_steps(lambda _: live.operators(built, running.plan.nodes()))
+        return running.job.between_steps(
+            lambda plan: live.operators(_built(running, plan), running.plan.nodes())
+        )
 
     def names(self) -> Iterable[tuple[str, ...]]:
-        """Everything that :meth:`table` answers for."""
+        """Everything that :meth:`table` answers for now."""
         for running in self._alive():
+            try:
+                operators = self._operators(running)
+            except JobError:
+                continue
             for node in running.plan.nodes():
                 for view in node.views:
                     yield (view,)
-            for operator in self._operators(running):
+            for operator in operators:
                 yield (running.job.name, operator)
 
 
 def _reader(running: RunningJob, node: PhysicalNode) -> Callable[[JobPlan], pa.Table | None]:
     """What reads the content of ``node``, to be run between two steps."""
+    return lambda plan: live.view_content(_built(running, plan), node, running.time_zone)
+
+
+def _built(running: RunningJob, plan: JobPlan) -> BuiltJob:
+    """The operators of a plan that runs. Raises JobError where another attempt has begun to build its own."""
     built = running.built
-    assert built is not None
-    return lambda _: live.view_content(built, node, running.time_zone)
+    if built is None or built.plan is not plan:
+        raise JobError(f"job '{running.job.name}' is restarting", hint="ask again when it runs")
+    return built
 
 
 def _view(nodes: list[PhysicalNode], name: str) -> PhysicalNode | None:

@@ -236,7 +236,9 @@ class Coordinator:
 
     def _wait_for(self, task: _Task | None, deadline: Deadline) -> None:
         while task is not None and not task.done.wait(0.2):
-            if deadline.over():
+            if self._trouble is None and (self._transaction is None or self._transaction.status() is None):
+                deadline.begin_anew()  # what is written takes as long as it takes
+            elif deadline.over():
                 raise self._late(self._trouble or "it takes too long")
 
     @staticmethod
@@ -430,6 +432,9 @@ class Coordinator:
             self._store.compact()
         except OSError as e:
             log.warning("checkpoints cannot be tidied up: %s", e)
+        except Exception as e:
+            self._error = e
+            self._wake()
 
     # -- any thread ------------------------------------------------------------------------------------------------
     def _raise_error(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .found import safe_name
-from .location import open_location
+from .location import LocalLocation, open_location
 
 FILE = "job.json"
 GOES_ON = ("RUNNING", "RESTARTING", "SUSPENDED")
@@ -51,6 +51,8 @@ def note(directory: str, job: StoredJob) -> None:
 def stored_jobs(directory: str) -> list[StoredJob]:
     """The jobs under a directory, by name; folders that hold none are passed over. Raises OSError."""
     root = open_location(directory, OPTION)
+    if isinstance(root, LocalLocation) and not root.root.is_dir():
+        raise FileNotFoundError("there is no such folder")
     found: list[StoredJob] = []
     for folder in root.names():
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

@@ -22,6 +22,11 @@ class Deadline:
         self._look = look
         self._end: float | None = None
 
+    def begin_anew(self) -> None:
+        """Something goes on: who stops the job waits for that. Answers who asks, as :meth:`over` does."""
+        self._look()
+        self._end = None
+
     def over(self) -> bool:
         """Whether nothing more is to be waited for."""
         if self._look() and self._end is None:

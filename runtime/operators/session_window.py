@@ -194,6 +194,7 @@ class SessionWindow(Operator):
         """(due, slot), rebuilt from the declared state after a restore; stale entries are skipped when popped."""
         if self._timers is None:
             slots = self._keys.live_slots()
+            slots = slots[self._due.is_set(slots)]  # keys of this step have no timer yet
             self._timers = [(int(d), int(s)) for d, s in zip(self._due.values(slots), slots, strict=True)]
             heapq.heapify(self._timers)
         return self._timers
@@ -214,7 +215,8 @@ class SessionWindow(Operator):
         due: set[int] = set()
         while heap and heap[0][0] <= watermark:
             at, slot = heapq.heappop(heap)
-            if self._due.values(np.array([slot]))[0] == at:
+            one = np.array([slot])
+            if self._due.is_set(one)[0] and self._due.values(one)[0] == at:
                 due.add(slot)
         if not due:
             return None

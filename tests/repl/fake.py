@@ -49,11 +49,16 @@ class FakeJob:
     last_failure: FakeFailure | None = None
     numbers: FakeMetrics = field(default_factory=FakeMetrics)
     notes: list[str] = field(default_factory=list[str])
+    suspended: bool = False
 
     def stop(self) -> None:
         self.status = "CANCELED"
 
-    def suspend(self) -> None:
+    def cancel_nowait(self) -> None:
+        self.stop()
+
+    def suspend_nowait(self) -> None:
+        self.suspended = True
         self.stop()
 
     def wait(self, timeout: float | None = None, /) -> bool:

@@ -77,6 +77,7 @@ def test_a_failed_job_stops_the_others() -> None:
     }
     run = Run(FakeEnvironment(dict(answers)), "INSERT 1; INSERT 2;")
     assert (run.code, good.status) == (1, "CANCELED")
+    assert good.suspended  # nobody asked it to end: its checkpoints stay
     assert "failed: ValueError: bad record" in run.notices.getvalue()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from streamsql.errors import ConfigError
 from streamsql.repl.app import main
 from streamsql.repl.console import Console
 from streamsql.repl.serve import serve
@@ -65,6 +66,15 @@ def test_a_damaged_note_is_told_and_the_others_run(tmp_path: Path, content: str,
     found: dict[str, StoredJob] = {job.name: job for job in stored_jobs(str(tmp_path))}
     assert found["good"].status == "FINISHED"
     assert (tmp_path / "bad" / FILE).read_text() == content
+
+
+@pytest.mark.parametrize("kind", ["missing", "a file"])
+def test_a_mistyped_directory_is_an_error(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "checkpoints"
+    if kind == "a file":
+        folder.write_text("")
+    with pytest.raises(ConfigError, match="cannot be read: there is no such folder"):
+        serve(str(folder), {}, Console(io.StringIO()))
 
 
 def test_options_of_the_command_line_win(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from streamsql import TableEnvironment
-from streamsql.definitions import HIDDEN, definition, trouble
+from streamsql.definitions import HIDDEN, definition, is_secret, trouble
 from streamsql.errors import StateError
 from streamsql.job_resumption import make_again
 from streamsql.planner.statements import Insert, StatementSet, parse_statement
@@ -132,6 +132,7 @@ def test_the_log_of_unreadable_records_is_used(env: TableEnvironment) -> None:
         "'properties.ssl.key.pem' = 'HUSH'",
         "'properties.ssl.key.password' = 'HUSH'",
         "'properties.sasl.password' = 'x HUSH'",
+        "'properties.sasl.oauthbearer.config' = 'principal=HUSH'",
     ],
 )
 def test_secrets_are_not_stored(env: TableEnvironment, option: str) -> None:
@@ -151,6 +152,21 @@ def test_secrets_are_not_stored(env: TableEnvironment, option: str) -> None:
         assert not made["resumable"]
         assert made["why"].startswith(f"option '{key}' of table ") and made["why"].endswith("is a secret")
     assert defined(env, "INSERT INTO copied SELECT n FROM plain")["resumable"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "jdbc:postgresql://h/d?sslpassword=x",
+        "https://h/d?client_secret=x",
+        "abfs://c@h/d;account_key=x",
+        "abfs://c@h/d?sas_token=x",
+        "s3://KEY:se/cret@bucket/d",
+    ],
+)
+def test_values_that_hold_a_secret(value: str) -> None:
+    assert is_secret("path", value)
+    assert not is_secret("path", value.split("?")[0].split(";")[0].replace("KEY:se/cret@", ""))
 
 
 def test_secrets_in_session_options(env: TableEnvironment) -> None:

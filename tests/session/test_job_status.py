@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import pytest
 
 from streamsql import jobs
 from streamsql.changelog import ChangelogBatch
-from streamsql.errors import ConnectorError
+from streamsql.errors import ConfigError, ConnectorError, JobError
 from streamsql.job_resumption import note_status
-from streamsql.runtime.checkpoint import patience
+from streamsql.runtime.checkpoint import job_store, patience
 from streamsql.runtime.connectors.blackhole import BlackholeSink
 from tests.session.stored import Folder, eventually, started
 
@@ -43,7 +44,7 @@ def test_a_job_that_waits_to_begin_again_is_taken_up(
     job = started(env)
     eventually(lambda: job.status == "RESTARTING")
     job.suspend() if by == "suspend" else env.close()
-    assert (job.status, folder.stored().status) == ("FAILED", "SUSPENDED")
+    assert (job.status, folder.stored().status) == ("CANCELED", "SUSPENDED")
     assert folder.stored().goes_on
 
 
@@ -111,3 +112,46 @@ def test_a_job_of_a_savepoint_without_a_checkpoint_goes_on_from_the_savepoint(
     monkeypatch.undo()
     notes = folder.taken_up().notes
     assert [n for n in notes if n.startswith("GroupAggregate") and n.endswith("keeps its state")], notes
+
+
+def test_a_job_ends_although_its_end_cannot_be_noted(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(status: str) -> None:
+        raise RuntimeError("no room for a note")
+
+    job = started(folder.prepared())
+    job.note = cannot
+    job.stop()
+    assert job.status == "CANCELED"
+
+
+def test_a_store_that_cannot_be_named_is_no_reason_to_fail(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(directory: str, option: str) -> None:
+        raise ConfigError("its region is not known")
+
+    job = started(folder.prepared())
+    monkeypatch.setattr(job_store, "open_location", away)
+    note_status("s3://bucket", job, {}, "RUNNING")
+    assert "its region is not known" in caplog.text
+
+
+def test_a_job_that_was_stopped_is_not_taken_up_after_its_session(folder: Folder) -> None:
+    env = folder.prepared()
+    job = started(env)
+    job.cancel_nowait()
+    env.close()
+    assert (job.status, folder.stored().status) == ("CANCELED", "CANCELED")
+
+
+def test_what_an_earlier_attempt_built_is_not_read(folder: Folder) -> None:
+    env = folder.prepared()
+    job = started(env)
+    running = env._jobs._jobs[job.id]
+    plan = job.between_steps(lambda plan: plan)
+    assert jobs._built(running, plan).plan is plan
+    with pytest.raises(JobError, match="is restarting"):
+        jobs._built(running, replace(plan))
+    job.stop()
+    with pytest.raises(JobError):
+        jobs._built(running, plan)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from streamsql.errors import ConfigError, JobError, StateError
+from streamsql.errors import ConfigError, JobError, StateError, StreamSqlError
+from streamsql.runtime.checkpoint.store import CheckpointStore
 from streamsql.testing.crashes import CrashSchedule, crash_at
 
 from .summing import OUT, Session, eventually
@@ -75,8 +77,11 @@ def test_while_it_waits_it_is_restarting_and_says_why(session: Session) -> None:
     assert (row["status"], row["message"]) == ("RESTARTING", "a crash of the test, before-prepare")
     with pytest.raises(JobError, match="is restarting"):
         job.between_steps(lambda plan: None)
+    with pytest.raises(StateError, match="is restarting"):
+        job.stop_with_savepoint(str(session.folder / "savepoints"))
     job.stop()
-    assert job.status == "FAILED"
+    assert job.status == "CANCELED"
+    assert job.wait(0)
 
 
 def test_metrics_may_be_asked_for_from_any_thread(session: Session) -> None:
@@ -249,3 +254,54 @@ def test_checkpoints_that_are_removed_under_the_job_are_missed(session: Session)
     with pytest.raises(JobError, match="cannot be read any more"):
         job.wait(60)
     assert session.final() == [("a", 1, 1)]
+
+
+def test_a_checkpoint_thread_that_fails_at_its_housekeeping_is_a_failure_of_the_job(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.feed(("a", 1))
+    job = session.start()
+    eventually(lambda: job.metrics().checkpoint is not None)
+
+    def compact(self: CheckpointStore) -> None:
+        monkeypatch.undo()
+        raise MemoryError("no room to merge")
+
+    monkeypatch.setattr(CheckpointStore, "compact", compact)
+    session.feed(("a", 2))
+    eventually(lambda: job.metrics().restarts == 1 and job.status == "RUNNING")
+    assert job.last_failure is not None and "no room to merge" in job.last_failure.error.message
+    session.feed(("a", 3))
+    eventually(lambda: session.final() == [("a", 3, 6)])
+
+
+def test_who_asked_first_for_a_drain_has_it(session: Session) -> None:
+    session.feed(("a", 1))
+    job = session.start()
+    job._signals.drain = True
+    job.stop()
+    assert job.status == "FINISHED"
+
+
+def test_a_stop_that_differs_from_the_savepoint_under_way_is_refused(session: Session) -> None:
+    job = session.start()
+    job._signals.savepoint = (str(session.folder), Future())
+    with pytest.raises(StateError, match="is ending with a savepoint"):
+        job.stop(drain=True)
+
+
+def test_jobs_that_restart_hide_no_others(session: Session) -> None:
+    crash_at(session.env, CrashSchedule(points=["before-prepare"]))
+    session.env.config.set("restart-strategy.fixed-delay.delay", "60 s")
+    session.feed(("a", 1))
+    away = session.start()
+    eventually(lambda: away.metrics().checkpoint is not None)
+    session.feed(("a", 1))
+    eventually(lambda: away.status == "RESTARTING")
+    session.env.config.set("pipeline.name", "other")
+    session.env.execute_sql("CREATE TEMPORARY VIEW totals AS SELECT k, SUM(v) AS s FROM readings GROUP BY k")
+    session.env.execute_sql("INSERT INTO sums SELECT k, s, s FROM totals")
+    tables = session.env.execute_sql("SHOW TABLES IN jobs").to_arrow().column(0).to_pylist()
+    assert "totals" in tables
+    with pytest.raises(StreamSqlError, match="nosuch"):
+        session.env.execute_sql("SELECT * FROM jobs.nosuch")

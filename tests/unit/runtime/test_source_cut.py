@@ -95,3 +95,16 @@ def test_other_columns_are_read_now() -> None:
     more.columns = ("id", "name", "price")
     with pytest.raises(StateError, match="'price'"):
         more.restore(saved, 5)
+
+
+def test_the_rest_of_a_batch_is_taken_without_a_new_one() -> None:
+    made = task(batch(), batch())
+    assert not made.half_taken
+    taken(made, 2)
+    assert made.half_taken
+    rest = made.step(1, 0, rest=True).batch
+    assert rest is not None and rest.num_rows == 3
+    assert not made.half_taken
+    nothing = made.step(1, 0, rest=True).batch
+    assert nothing is None or nothing.num_rows == 0
+    assert len(taken(made, 5)) == 5

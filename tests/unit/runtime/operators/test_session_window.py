@@ -38,6 +38,21 @@ def test_rows_within_the_gap_are_one_session(restored: bool) -> None:
         assert h.state_rows() == {}
 
 
+def test_sessions_before_1970(restored: bool) -> None:
+    with harness(SESSION, restored=restored) as h:
+        h.push("+I a 1 -22500", watermark=-26_500)
+        h.push("+I b 2 -16500", watermark=-20_500)
+        h.push("+I b 4 -9000", watermark=-13_000)
+        h.watermark(-1_000)
+        h.finish()
+        assert h.take() == rows("""
+            +I -22500 -17500 a 1 1
+            +I -16500 -11500 b 1 2
+            +I  -9000  -4000 b 1 4
+        """)
+        assert h.state_rows() == {}
+
+
 def test_a_row_between_two_sessions_joins_them(restored: bool) -> None:
     with harness(SESSION, restored=restored) as h:
         h.push("+I a 1 1000\n+I a 2 9000")
